@@ -1,0 +1,206 @@
+# Every way to build, run, test and check. `make help` lists them.
+#
+#   SANITIZE=address,undefined   a variant of its own under build/, nothing is mixed
+#   DEV=1                        warnings are errors (CI sets it)
+#   CC=clang                     another compiler, a variant of its own as well
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+SANITIZE ?=
+DEV ?= $(if $(CI),1,)
+
+comma := ,
+VARIANT := $(if $(filter gcc,$(notdir $(CC))),,$(notdir $(CC))-)$(or $(subst $(comma),-,$(SANITIZE)),release)
+BUILD := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
+OBJ := build/obj/$(VARIANT)
+
+PACKAGES := libmicrohttpd libcurl json-c hiredis libcrypto sqlite3
+DEBIAN := build-essential pkg-config curl libmicrohttpd-dev libcurl4-openssl-dev libjson-c-dev \
+	libhiredis-dev libssl-dev libsqlite3-dev libcriterion-dev redis-server
+
+# ---- flags -------------------------------------------------------------------------------------
+# build/config.mk holds what pkg-config says; making it installs what is missing.
+GOALS_WITHOUT_CONFIG := help clean deps
+ifneq ($(filter-out $(GOALS_WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
+-include build/config.mk
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wcast-qual \
+	-Wnull-dereference -Wimplicit-fallthrough -fno-common
+OPTIMIZE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection \
+	$(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. -g $(OPTIMIZE) $(WARNINGS) $(if $(DEV),-Werror) $(HARDEN) \
+	-pthread $(SANITIZE_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZE_FLAGS) $(LDFLAGS)
+
+# ---- what there is -----------------------------------------------------------------------------
+objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
+sources = $(sort $(foreach d,$(1),$(wildcard $(d)/*.c)))
+
+DURABLE_SRC := $(call sources,shared/base shared/aws shared/lambda shared/durable)
+TOKEN_SRC := $(call sources,shared/token)
+LIBS := $(BUILD)/lib/libtoken.a $(BUILD)/lib/libdurable.a
+
+# A program is a room: its main.c, and an archive of the rest that its tests link too.
+launcher_SRC := $(call sources,launcher)
+receiver_SRC := $(call sources,callback-receiver)
+container_SRC := $(call sources,container)
+local_SRC := $(call sources,local local/aws)
+stack_SRC := $(call sources,local/stack)
+ROOMS := launcher receiver container local stack
+room_archive = $(OBJ)/lib$(1).a
+room_main = $(filter %/main.c,$($(1)_SRC))
+
+BIN_launcher := $(BUILD)/bin/bootstrap
+BIN_receiver := $(BUILD)/bin/callback-receiver
+BIN_container := $(BUILD)/bin/callback-run
+BIN_local := $(BUILD)/bin/local-aws
+BIN_stack := $(BUILD)/bin/stack
+BINARIES := $(foreach r,$(ROOMS),$(BIN_$(r)))
+
+UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c))
+INTEGRATION_SRC := $(sort $(wildcard tests/integration/test_*.c))
+HARNESS_SRC := $(filter-out $(INTEGRATION_SRC),$(sort $(wildcard tests/integration/*.c)))
+UNIT_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+INTEGRATION_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(INTEGRATION_SRC))
+TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(HARNESS_SRC)
+
+ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC)
+
+# ---- build -------------------------------------------------------------------------------------
+.PHONY: all
+all: $(BINARIES) $(LIBS) ## build all programs and libraries
+
+# A change of flags rebuilds; the same flags rebuild nothing.
+$(OBJ)/flags: FORCE | build/config.mk
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+FORCE:
+
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	@mkdir -p $(@D)
+	@printf '  CC   %s\n' $<
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive
+@mkdir -p $(@D)
+@printf '  AR   %s\n' $@
+@rm -f $@
+@$(AR) rcs $@ $(filter %.o,$^)
+endef
+
+$(BUILD)/lib/libdurable.a: $(call objects,$(DURABLE_SRC))
+	$(archive)
+$(BUILD)/lib/libtoken.a: $(call objects,$(TOKEN_SRC))
+	$(archive)
+
+define link
+@mkdir -p $(@D)
+@printf '  LD   %s\n' $@
+@$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(1) -lm
+endef
+
+define room_rules
+$(call room_archive,$(1)): $(call objects,$(filter-out %/main.c,$($(1)_SRC)))
+	$$(archive)
+$(BIN_$(1)): $(call objects,$(call room_main,$(1))) $(call room_archive,$(1)) $(LIBS)
+	$$(call link,)
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
+
+# A unit test links the room that its folder names: tests/unit/receiver/test_store.c.
+define unit_rule
+$(BUILD)/tests/$(1): $(OBJ)/tests/$(1).o $(if $(filter $(2),$(ROOMS)),$(call room_archive,$(2))) $(LIBS)
+	$$(call link,-lcriterion)
+endef
+$(foreach s,$(UNIT_SRC),$(eval $(call unit_rule,$(patsubst tests/%.c,%,$(s)),$(notdir $(patsubst %/,%,$(dir $(s)))))))
+
+$(INTEGRATION_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(call objects,$(HARNESS_SRC)) \
+		$(call room_archive,stack) $(LIBS)
+	$(call link,-lcriterion)
+
+-include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
+
+# ---- run ---------------------------------------------------------------------------------------
+.PHONY: demo
+demo: all ## build, start everything, run workflows of every kind, show them, stop
+	@$(BIN_stack) demo
+
+.PHONY: up
+up: all ## start everything and keep it running; prints the URLs and commands to try
+	@$(BIN_stack) up
+
+# ---- test --------------------------------------------------------------------------------------
+.PHONY: tests
+tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BINARIES) ## build the tests
+
+.PHONY: test
+test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)
+ifeq ($(SANITIZE),)
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined tests
+	@tests/run $(BUILD)/tests build/address-undefined/tests
+else
+	@tests/run $(BUILD)/tests
+endif
+
+.PHONY: check
+check: tests ## the tests of this variant only
+	@tests/run $(BUILD)/tests
+
+# ---- checks ------------------------------------------------------------------------------------
+.PHONY: lint
+lint: check-style ## style and static checks
+	@if command -v cppcheck >/dev/null; then \
+		cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. \
+			--enable=warning,performance,portability --suppress=missingIncludeSystem \
+			$(filter-out tests/%,$(ALL_SRC)); \
+	else echo 'lint: cppcheck is not installed: skipped'; fi
+
+.PHONY: check-style
+check-style: ## layout, banned functions, direction of includes, size of files and functions
+	@tests/style
+
+.PHONY: format
+format: ## let clang-format lay out all C files
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+# ---- dependencies ------------------------------------------------------------------------------
+.PHONY: deps
+deps: ## install what is missing (Debian packages; needs root or sudo)
+	@set -e; missing=; \
+	for p in $(DEBIAN); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "Missing:$$missing (names of Debian packages). There is no apt-get here: install their like by hand."; exit 1; fi; \
+	run=; \
+	if [ "$$(id -u)" != 0 ]; then \
+		if sudo -n true 2>/dev/null; then run='sudo -n'; \
+		else echo "Missing:$$missing. Run as root: apt-get install$$missing"; exit 1; fi; fi; \
+	echo "Installing$$missing"; \
+	$$run env DEBIAN_FRONTEND=noninteractive apt-get update -qq; \
+	$$run env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+build/config.mk: Makefile
+	@pkg-config --exists $(PACKAGES) criterion 2>/dev/null && command -v $(CC) curl redis-server >/dev/null || \
+		$(MAKE) --no-print-directory deps
+	@mkdir -p build
+	@printf 'PKG_CFLAGS := %s\nPKG_LIBS := %s\n' "$$(pkg-config --cflags $(PACKAGES))" \
+		"$$(pkg-config --libs $(PACKAGES))" >$@
+
+.PHONY: clean
+clean: ## remove everything that was built
+	@rm -rf build
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

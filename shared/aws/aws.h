@@ -1,0 +1,122 @@
+/* aws.h - signed calls to AWS services: what the typed clients (lambda_client.h, ecs_client.h)
+ * share.
+ *
+ * A `struct aws` holds region, endpoints, credentials and an http_client: one thread at a time
+ * each. A call signs (SigV4), sends, retries and turns an error answer into a `struct error`: type
+ * AWS's own code: "ThrottlingException" msg        AWS's message detail     the HTTP status code
+ * ERR_THROTTLED (429, Throttl*, TooManyRequests*, RequestLimitExceeded), ERR_DENIED (401, 403),
+ *              ERR_NOT_FOUND, ERR_CONFLICT (409, ConflictException), ERR_TOO_LARGE (413),
+ * ERR_INVALID (other 4xx), ERR_UNAVAILABLE (5xx), ERR_NET, ERR_TIMEOUT, ERR_PROTOCOL (an answer
+ * that is not JSON) retryable  the same call may succeed later Credentials and signatures are never
+ * logged. */
+#ifndef AWS_AWS_H
+#define AWS_AWS_H
+
+#include <json-c/json.h>
+
+#include "shared/aws/http.h"
+#include "shared/base/opts.h"
+
+struct aws;
+
+/* What every program takes; fill it with AWS_OPTIONS in the program's table. */
+struct aws_options {
+    char *region;
+    char *endpoint;        /* for all services, or NULL: the service's own address in the region */
+    char *endpoint_lambda; /* goes before `endpoint`; NULL: none */
+    char *endpoint_ecs;
+    char *endpoint_secrets;
+    char *access_key;
+    char *secret_key;
+    char *session_token;
+};
+
+#define AWS_OPTIONS(o)                                                                                  \
+    { "region", "AWS_REGION", OPT_STR, &(o).region, "us-east-1", 0, 0, "NAME", "AWS region" },          \
+        { "endpoint-url",                                                                               \
+          "AWS_ENDPOINT_URL",                                                                           \
+          OPT_STR,                                                                                      \
+          &(o).endpoint,                                                                                \
+          NULL,                                                                                         \
+          0,                                                                                            \
+          0,                                                                                            \
+          "URL",                                                                                        \
+          "address of all AWS APIs instead of AWS's own" },                                             \
+        { "endpoint-url-lambda",                                                                        \
+          "AWS_ENDPOINT_URL_LAMBDA",                                                                    \
+          OPT_STR,                                                                                      \
+          &(o).endpoint_lambda,                                                                         \
+          NULL,                                                                                         \
+          0,                                                                                            \
+          0,                                                                                            \
+          "URL",                                                                                        \
+          "address of Lambda's API" },                                                                  \
+        { "endpoint-url-ecs",                                                                           \
+          "AWS_ENDPOINT_URL_ECS",                                                                       \
+          OPT_STR,                                                                                      \
+          &(o).endpoint_ecs,                                                                            \
+          NULL,                                                                                         \
+          0,                                                                                            \
+          0,                                                                                            \
+          "URL",                                                                                        \
+          "address of ECS's API" },                                                                     \
+        { "endpoint-url-secrets",                                                                       \
+          "AWS_ENDPOINT_URL_SECRETS_MANAGER",                                                           \
+          OPT_STR,                                                                                      \
+          &(o).endpoint_secrets,                                                                        \
+          NULL,                                                                                         \
+          0,                                                                                            \
+          0,                                                                                            \
+          "URL",                                                                                        \
+          "address of Secrets Manager's API" },                                                         \
+        { NULL, "AWS_ACCESS_KEY_ID", OPT_SECRET, &(o).access_key, NULL, 0, 0, NULL, "access key" },     \
+        { NULL, "AWS_SECRET_ACCESS_KEY", OPT_SECRET, &(o).secret_key, NULL, 0, 0, NULL, "secret key" }, \
+    {                                                                                                   \
+        NULL, "AWS_SESSION_TOKEN", OPT_SECRET, &(o).session_token, NULL, 0, 0, NULL,                    \
+            "session token"                                                                             \
+    }
+
+/* `o` and `clock` are borrowed and must outlive it. NULL with *err where an endpoint is not a URL
+ * or the credentials are missing (the message says which variables to set). */
+struct aws *aws_new(const struct aws_options *o, const struct clock *clock,
+                    struct error *err) CHECKED;
+void aws_free(struct aws *a);
+/* Tries a call, and the first one's wait before it may be repeated; default 3 tries, 100 ms, cap 5
+ * s. */
+void aws_set_retry(struct aws *a, unsigned attempts, int64_t base_ms, int64_t cap_ms);
+/* The time limit of one try in ms (default 55,000), and a flag that ends calls with ERR_CANCELLED.
+ */
+void aws_set_timeout(struct aws *a, int64_t timeout_ms);
+void aws_set_cancel(struct aws *a, const atomic_bool *cancel);
+
+enum aws_service {
+    AWS_LAMBDA,
+    AWS_ECS,
+    AWS_SECRETS_MANAGER
+};
+
+/* One call, for the typed clients. `path` is on the wire as it is given: its segments are encoded
+ * already. `query` has no '?'; NULL: none. */
+struct aws_call {
+    enum aws_service service;
+    const char *method;
+    const char *path;
+    const char *query;
+    const struct http_header
+        *headers; /* besides Host and those of the signature; NULL-name ended */
+    const void *body;
+    size_t body_len;
+    size_t max_response;
+    unsigned attempts; /* 0: as aws_set_retry says; 1: never repeat this call */
+};
+
+/* 0 for a 2xx answer, which is then in *resp (the caller's to release in any case); else -1. */
+int aws_send(struct aws *a, const struct aws_call *call, struct http_response *resp,
+             struct error *err) CHECKED;
+/* The same for JSON 1.1 services (ECS, Secrets Manager): POST / with X-Amz-Target `target` and the
+ * JSON text; *out is the parsed answer, the caller's. For error answers *out is the error's body
+ * where it is JSON (a ConflictException's resourceIds are there), else NULL. */
+int aws_send_json11(struct aws *a, enum aws_service service, const char *target, const char *json,
+                    struct json_object **out, struct error *err) CHECKED;
+
+#endif

@@ -1,0 +1,80 @@
+/* http.h - HTTP requests on libcurl.
+ *
+ * An http_client keeps its connections open between requests (one thread at a time each; make one a
+ * thread). Redirects are not followed, proxies and .netrc are not used, only http and https are
+ * spoken. http_send does one try; http_send_retry repeats what can succeed later. */
+#ifndef AWS_HTTP_H
+#define AWS_HTTP_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+
+struct http_client;
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+/* All borrowed for the call. */
+struct http_request {
+    const char *method;
+    const char *url;
+    const struct http_header *headers; /* ended by a NULL name; may be NULL */
+    const void *body;
+    size_t body_len;            /* 0: no body; POST and PUT then say Content-Length: 0 */
+    int64_t connect_timeout_ms; /* 0: 5,000 */
+    int64_t timeout_ms;         /* for the whole request; 0: none (the Runtime API's long poll) */
+    size_t max_response;        /* bytes of body; 0: 8 MiB */
+    const atomic_bool
+        *cancel; /* when it becomes true the request ends with ERR_CANCELLED; may be NULL */
+};
+
+struct http_response {
+    int status;
+    struct buf body;
+    struct buf headers; /* private: use http_response_header */
+};
+
+/* NULL only where libcurl cannot start. http_global_init must have been called once in main before.
+ */
+struct http_client *http_client_new(struct error *err) CHECKED;
+void http_client_free(struct http_client *c);
+void http_global_init(void);
+void http_global_cleanup(void);
+
+/* Any status is a success here. -1: ERR_NET, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED or
+ * ERR_INVALID (a URL that makes no sense). `resp` is the caller's, zeroed or used before; release
+ * it in any case. */
+int http_send(struct http_client *c, const struct http_request *req, struct http_response *resp,
+              struct error *err) CHECKED;
+void http_response_release(struct http_response *resp);
+#define auto_response __attribute__((cleanup(http_response_release)))
+/* The value of a header of the final response (case-insensitive, the first where it repeats),
+ * copied into `out`; false where there is none or it does not fit. */
+bool http_response_header(const struct http_response *resp, const char *name, char *out,
+                          size_t size);
+/* Retry-After (RFC 9110 10.2.3: seconds or a date) in ms from now, or -1. */
+int64_t http_retry_after_ms(const struct http_response *resp, const struct clock *clock);
+
+struct http_retry {
+    unsigned attempts;   /* in all, at least 1 */
+    int64_t base_ms;     /* full jitter: 0 to base * 2^(n-1) before try n+1 */
+    int64_t cap_ms;      /* the longest such wait */
+    int64_t deadline_ms; /* monotonic clock: no try is begun after it; 0: none */
+    const struct clock *clock;
+};
+
+/* Retries ERR_NET, ERR_TIMEOUT and the statuses 429, 500, 502, 503, 504; each retry sends the same
+ * bytes and waits at least what Retry-After asked for (where that is past the deadline it gives
+ * up). The last outcome is returned as from http_send. `cancel` also ends a wait. */
+int http_send_retry(struct http_client *c, const struct http_request *req,
+                    const struct http_retry *retry, struct http_response *resp,
+                    struct error *err) CHECKED;
+
+#endif

@@ -1,0 +1,140 @@
+#include "shared/base/encode.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet_url[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void encode(struct buf *out, const void *data, size_t len, const char *digits, bool pad)
+{
+    const uint8_t *p = data;
+    for (size_t i = 0; i < len; i += 3) {
+        size_t n = len - i < 3 ? len - i : 3;
+        uint32_t v = (uint32_t)p[i] << 16;
+        if (n > 1)
+            v |= (uint32_t)p[i + 1] << 8;
+        if (n > 2)
+            v |= p[i + 2];
+        char four[4] = { digits[v >> 18], digits[(v >> 12) & 63],
+                         n > 1 ? digits[(v >> 6) & 63] : '=', n > 2 ? digits[v & 63] : '=' };
+        buf_add(out, four, pad ? 4 : n + 1);
+    }
+}
+
+void encode_base64(struct buf *out, const void *p, size_t len)
+{
+    encode(out, p, len, alphabet, true);
+}
+
+void encode_base64url(struct buf *out, const void *p, size_t len)
+{
+    encode(out, p, len, alphabet_url, false);
+}
+
+static uint8_t *decode(const char *s, size_t len, size_t *out_len, const char *digits)
+{
+    if (len % 4 == 1)
+        return NULL;
+    uint8_t *out = mem_alloc(len / 4 * 3 + 3);
+    size_t n = 0;
+    uint32_t v = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < len; i++) {
+        const char *at = s[i] ? strchr(digits, s[i]) : NULL;
+        if (!at) {
+            free(out);
+            return NULL;
+        }
+        v = (v << 6) | (uint32_t)(at - digits);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out[n++] = (uint8_t)(v >> bits);
+            v &= (1U << bits) - 1;
+        }
+    }
+    if (v != 0) { /* bits beyond the last byte: not canonical */
+        free(out);
+        return NULL;
+    }
+    out[n] = 0;
+    *out_len = n;
+    return out;
+}
+
+uint8_t *decode_base64(const char *s, size_t len, size_t *out_len)
+{
+    if (len % 4 != 0)
+        return NULL;
+    size_t bare = len;
+    while (bare > 0 && len - bare < 2 && s[bare - 1] == '=')
+        bare--;
+    return decode(s, bare, out_len, alphabet);
+}
+
+uint8_t *decode_base64url(const char *s, size_t len, size_t *out_len)
+{
+    return decode(s, len, out_len, alphabet_url);
+}
+
+void encode_hex(char *out, const void *p, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *bytes = p;
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * len] = '\0';
+}
+
+void encode_percent(struct buf *out, const char *s, size_t len)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.' || c == '_' || c == '~';
+        if (plain) {
+            buf_add_char(out, (char)c);
+        } else {
+            char three[3] = { '%', digits[c >> 4], digits[c & 15] };
+            buf_add(out, three, 3);
+        }
+    }
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+char *decode_percent(const char *s, size_t len)
+{
+    char *out = mem_alloc(len + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] != '%') {
+            out[n++] = s[i];
+            continue;
+        }
+        int high = i + 2 < len ? hex_value(s[i + 1]) : -1;
+        int low = i + 2 < len ? hex_value(s[i + 2]) : -1;
+        if (high < 0 || low < 0 || (high == 0 && low == 0)) {
+            free(out);
+            return NULL;
+        }
+        out[n++] = (char)(high * 16 + low);
+        i += 2;
+    }
+    return out;
+}

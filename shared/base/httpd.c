@@ -1,0 +1,509 @@
+#include "shared/base/httpd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/clock.h"
+#include "shared/base/encode.h"
+#include "shared/base/opts.h"
+
+/* A body over the limit is read and dropped up to this much, so that the client gets to see the
+ * 413; what is larger is cut off. */
+#define DROP_MAX          (8U << 20)
+#define CONNECTION_MEMORY (32U << 10)
+#define DRAIN_MS          5000
+
+struct httpd_request {
+    struct httpd *httpd;
+    struct MHD_Connection *connection;
+    char *path;
+    char *query;
+    const char *method;
+    struct buf body;
+    size_t dropped;
+    bool seen; /* the access handler has been called */
+    bool too_large;
+    bool parked;
+    bool aborted;
+    struct MHD_Response *response;
+    unsigned status;
+    struct httpd_request *prev, *next; /* among the parked ones */
+};
+
+struct httpd {
+    struct httpd_config cfg;
+    struct MHD_Daemon *daemon;
+    char address[128];
+    uint16_t port;
+    pthread_mutex_t lock;
+    struct httpd_request *parked; /* under lock */
+    atomic_size_t active;
+};
+
+static void park_link(struct httpd_request *req)
+{
+    struct httpd *h = req->httpd;
+    pthread_mutex_lock(&h->lock);
+    req->next = h->parked;
+    if (h->parked)
+        h->parked->prev = req;
+    h->parked = req;
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void park_unlink(struct httpd_request *req)
+{
+    struct httpd *h = req->httpd;
+    pthread_mutex_lock(&h->lock);
+    if (req->prev)
+        req->prev->next = req->next;
+    else
+        h->parked = req->next;
+    if (req->next)
+        req->next->prev = req->prev;
+    req->prev = req->next = NULL;
+    pthread_mutex_unlock(&h->lock);
+}
+
+/* libmicrohttpd calls this first, with the request target as it came. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct httpd *h = cls;
+    struct httpd_request *req = mem_alloc(sizeof(*req));
+    const char *mark = strchr(uri, '?');
+    req->httpd = h;
+    req->connection = connection;
+    req->path = mem_dup_len(uri, mark ? (size_t)(mark - uri) : strlen(uri));
+    req->query = mem_dup(mark ? mark + 1 : "");
+    buf_init(&req->body, h->cfg.max_body);
+    atomic_fetch_add(&h->active, 1);
+    return req;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode how)
+{
+    (void)cls, (void)connection, (void)how;
+    struct httpd_request *req = *con_cls;
+    if (!req)
+        return;
+    *con_cls = NULL;
+    struct httpd *h = req->httpd;
+    if (req->response)
+        MHD_destroy_response(req->response);
+    buf_release(&req->body);
+    free(req->path);
+    free(req->query);
+    free(req);
+    atomic_fetch_sub(&h->active, 1);
+}
+
+static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *s)
+{
+    (void)cls, (void)connection;
+    return strlen(s);
+}
+
+static void on_log(void *cls, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void on_log(void *cls, const char *fmt, va_list ap)
+{
+    struct httpd *h = cls;
+    char text[256];
+    vsnprintf(text, sizeof(text), fmt, ap);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug(h->cfg.log, log_event("http_server"), log_str("text", text));
+}
+
+static enum MHD_Result queue(struct httpd_request *req)
+{
+    if (req->aborted)
+        return MHD_NO;
+    struct MHD_Response *response = MOVE(req->response);
+    enum MHD_Result rc = MHD_queue_response(req->connection, req->status, response);
+    MHD_destroy_response(response);
+    return rc;
+}
+
+static bool announced_too_much(struct httpd_request *req)
+{
+    const char *text = httpd_header(req, "Content-Length");
+    int64_t len;
+    return text && opts_int(text, 0, INT64_MAX, &len) == 0 &&
+           (uint64_t)len > (uint64_t)req->httpd->cfg.max_body + DROP_MAX;
+}
+
+static void refuse_size(struct httpd_request *req)
+{
+    const struct httpd_config *cfg = &req->httpd->cfg;
+    if (cfg->too_large)
+        cfg->too_large(req, cfg->arg);
+    else
+        httpd_problem(req, 413, NULL, "The body may have at most %zu bytes.", cfg->max_body);
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *upload,
+                                 size_t *upload_len, void **con_cls)
+{
+    (void)connection, (void)url, (void)version;
+    struct httpd *h = cls;
+    struct httpd_request *req = *con_cls;
+    if (!req->seen) {
+        req->seen = true;
+        req->method = method;
+        if (!announced_too_much(req))
+            return MHD_YES;
+        refuse_size(req);
+        return queue(req);
+    }
+    if (*upload_len > 0) {
+        if (req->too_large || buf_add(&req->body, upload, *upload_len) < 0) {
+            req->too_large = true;
+            buf_release(&req->body);
+            req->dropped += *upload_len;
+            if (req->dropped > DROP_MAX)
+                return MHD_NO;
+        }
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    if (req->response || req->aborted) /* while it was parked */
+        return queue(req);
+    if (req->too_large)
+        refuse_size(req);
+    else
+        h->cfg.handler(req, h->cfg.arg);
+    if (req->parked)
+        return MHD_YES;
+    if (!req->response && !req->aborted)
+        httpd_problem(req, 500, NULL,
+                      "The request was not answered; this is a defect of the server.");
+    return queue(req);
+}
+
+/* Splits "HOST:PORT" or "[HOST]:PORT". */
+static int split_address(const char *listen, char *host, size_t host_size, const char **port,
+                         struct error *err)
+{
+    const char *colon = strrchr(listen, ':');
+    int64_t number;
+    if (!colon || opts_int(colon + 1, 0, 65535, &number) < 0)
+        return error_set(err, ERR_INVALID, 0, "listen address %s: must be HOST:PORT", listen);
+    size_t len = (size_t)(colon - listen);
+    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    }
+    if (len == 0 || len >= host_size)
+        return error_set(err, ERR_INVALID, 0, "listen address %s: must be HOST:PORT", listen);
+    memcpy(host, listen, len);
+    host[len] = '\0';
+    *port = colon + 1;
+    return 0;
+}
+
+static int open_listener(const char *listen_at, struct error *err)
+{
+    char host[128];
+    const char *port = NULL;
+    if (split_address(listen_at, host, sizeof(host), &port, err) < 0)
+        return -1;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    int rc = getaddrinfo(host, port, &hints, &found);
+    if (rc != 0)
+        return error_set(err, ERR_INVALID, rc, "listen address %s: %s", listen_at,
+                         gai_strerror(rc));
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1;
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
+        error_set_errno(err, errno, "cannot listen on %s", listen_at);
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static void read_address(struct httpd *h, int fd)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    char host[64] = "", port[8] = "";
+    if (getsockname(fd, (struct sockaddr *)&at, &len) == 0)
+        getnameinfo((struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(h->address, sizeof(h->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+    h->port = (uint16_t)strtoul(port, NULL, 10);
+}
+
+struct httpd *httpd_start(const struct httpd_config *cfg, struct error *err)
+{
+    int fd = open_listener(cfg->listen, err);
+    if (fd < 0)
+        return NULL;
+    struct httpd *h = mem_alloc(sizeof(*h));
+    h->cfg = *cfg;
+    pthread_mutex_init(&h->lock, NULL);
+    read_address(h, fd);
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (cfg->threads > 0)
+        flags |= MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC;
+    struct MHD_OptionItem options[] = {
+        { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, cfg->max_connections ? cfg->max_connections : 4096, NULL },
+        { MHD_OPTION_CONNECTION_TIMEOUT, cfg->idle_timeout_s, NULL },
+        { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
+        { MHD_OPTION_THREAD_POOL_SIZE, cfg->threads, NULL },
+        { MHD_OPTION_END, 0, NULL },
+    };
+    if (cfg->threads <= 1)
+        options[ARRAY_LEN(options) - 2] = options[ARRAY_LEN(options) - 1];
+    h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_access, h, /* the log comes first */
+                                 MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_URI_LOG_CALLBACK,
+                                 on_uri, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_ARRAY,
+                                 options, MHD_OPTION_END);
+    if (!h->daemon) {
+        error_set_errno(err, errno, "cannot start the HTTP server on %s", cfg->listen);
+        close(fd);
+        pthread_mutex_destroy(&h->lock);
+        free(h);
+        return NULL;
+    }
+    return h;
+}
+
+const char *httpd_address(const struct httpd *h)
+{
+    return h->address;
+}
+
+uint16_t httpd_port(const struct httpd *h)
+{
+    return h->port;
+}
+
+void httpd_quiesce(struct httpd *h)
+{
+    int fd = MHD_quiesce_daemon(h->daemon);
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+}
+
+static void refuse_parked(struct httpd *h)
+{
+    for (;;) {
+        pthread_mutex_lock(&h->lock);
+        struct httpd_request *req = h->parked;
+        pthread_mutex_unlock(&h->lock);
+        if (!req)
+            return;
+        httpd_problem(req, 503, NULL, "The server is stopping.");
+    }
+}
+
+void httpd_stop(struct httpd *h)
+{
+    if (!h)
+        return;
+    httpd_quiesce(h);
+    refuse_parked(h);
+    const struct clock *clock = clock_system();
+    int64_t until = clock_mono_ms(clock) + DRAIN_MS;
+    while (atomic_load(&h->active) > 0 && clock_mono_ms(clock) < until) {
+        if (h->cfg.threads == 0)
+            MHD_run(h->daemon);
+        clock_sleep_ms(clock, 2);
+    }
+    refuse_parked(h);
+    MHD_stop_daemon(h->daemon);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+int httpd_fd(const struct httpd *h)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info ? info->epoll_fd : -1;
+}
+
+void httpd_run(struct httpd *h)
+{
+    MHD_run(h->daemon);
+}
+
+int64_t httpd_timeout_ms(struct httpd *h)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+    if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
+        return -1;
+    return ms > INT64_MAX ? INT64_MAX : (int64_t)ms;
+}
+
+const char *httpd_method(const struct httpd_request *req)
+{
+    return req->method;
+}
+
+const char *httpd_path(const struct httpd_request *req)
+{
+    return req->path;
+}
+
+const char *httpd_query(const struct httpd_request *req)
+{
+    return req->query;
+}
+
+const char *httpd_body(const struct httpd_request *req, size_t *len)
+{
+    *len = req->body.len;
+    return buf_str(&req->body);
+}
+
+const char *httpd_header(const struct httpd_request *req, const char *name)
+{
+    return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+}
+
+struct visit {
+    httpd_visit_fn *fn;
+    void *arg;
+};
+
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    (void)kind;
+    struct visit *v = cls;
+    v->fn(v->arg, name, value ? value : "");
+    return MHD_YES;
+}
+
+void httpd_each_header(const struct httpd_request *req, httpd_visit_fn *visit, void *arg)
+{
+    struct visit v = { visit, arg };
+    MHD_get_connection_values(req->connection, MHD_HEADER_KIND, on_header, &v);
+}
+
+char *httpd_query_get(const struct httpd_request *req, const char *name)
+{
+    size_t name_len = strlen(name);
+    for (const char *p = req->query; *p;) {
+        size_t len = strcspn(p, "&");
+        size_t key = strcspn(p, "=&");
+        if (key == name_len && strncmp(p, name, key) == 0) {
+            auto_free char *raw = mem_dup_len(p + key, len - key);
+            for (char *c = raw; *c; c++)
+                if (*c == '+')
+                    *c = ' ';
+            return *raw ? decode_percent(raw + 1, strlen(raw + 1)) : mem_dup("");
+        }
+        p += len + (p[len] == '&');
+    }
+    return NULL;
+}
+
+void httpd_peer(const struct httpd_request *req, char out[64])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char host[48] = "?", port[8] = "0";
+    if (info && info->client_addr) {
+        socklen_t len = info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                 : sizeof(struct sockaddr_in);
+        getnameinfo(info->client_addr, len, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV);
+    }
+    snprintf(out, 64, "%s:%s", host, port);
+}
+
+bool httpd_peer_gone(const struct httpd_request *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    char byte;
+    if (!info)
+        return true;
+    ssize_t n = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static void unpark(struct httpd_request *req)
+{
+    if (req->parked) {
+        park_unlink(req);
+        MHD_resume_connection(req->connection); /* from here on req is not ours */
+    }
+}
+
+void httpd_abort(struct httpd_request *req)
+{
+    req->aborted = true;
+    unpark(req);
+}
+
+void httpd_reply(struct httpd_request *req, int status, const char *type, const void *body,
+                 size_t body_len, const struct httpd_header *headers)
+{
+    void *bytes = (void *)(uintptr_t)(body_len ? body : ""); /* copied, whatever the type says */
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body_len, bytes, MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        abort();
+    if (type)
+        MHD_add_response_header(response, "Content-Type", type);
+    for (; headers && headers->name; headers++)
+        MHD_add_response_header(response, headers->name, headers->value);
+    req->status = (unsigned)status;
+    req->response = response;
+    unpark(req);
+}
+
+void httpd_reply_json(struct httpd_request *req, int status, const char *json,
+                      const struct httpd_header *headers)
+{
+    httpd_reply(req, status, "application/json", json, strlen(json), headers);
+}
+
+void httpd_problem(struct httpd_request *req, int status, const struct httpd_header *headers,
+                   const char *detail, ...)
+{
+    va_list ap;
+    va_start(ap, detail);
+    auto_free char *text = mem_vprintf(detail, ap);
+    va_end(ap);
+    auto_buf struct buf b = BUF_INIT(1 << 16);
+    buf_printf(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+               httpd_phrase(status), status);
+    buf_add_json_str(&b, text);
+    buf_add_str(&b, "}");
+    httpd_reply(req, status, "application/problem+json", buf_str(&b), b.len, headers);
+}
+
+void httpd_park(struct httpd_request *req)
+{
+    req->parked = true;
+    park_link(req);
+    MHD_suspend_connection(req->connection);
+}
+
+const char *httpd_phrase(int status)
+{
+    return MHD_get_reason_phrase_for((unsigned)status);
+}

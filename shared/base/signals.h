@@ -1,0 +1,13 @@
+/* signals.h - signals are taken by one thread that waits for them, never by handlers. */
+#ifndef BASE_SIGNALS_H
+#define BASE_SIGNALS_H
+
+/* Blocks SIGINT, SIGTERM and SIGHUP and ignores SIGPIPE. Call it in main before the first thread,
+ * which then inherits it; a child must call signals_unblock before exec. */
+void signals_block(void);
+/* Waits for one of the blocked signals and returns its number. */
+int signals_wait(void);
+/* Undoes signals_block, between fork and exec. Async-signal-safe. */
+void signals_unblock(void);
+
+#endif

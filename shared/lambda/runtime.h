@@ -1,0 +1,42 @@
+/* runtime.h - the loop of a custom Lambda runtime.
+ * https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+ *
+ * One invocation at a time: GET next (no time limit, the sandbox may be frozen meanwhile), handler,
+ * POST response or error. Losing an answer post or a single `next` does not end the loop; a 5xx
+ * from the Runtime API does, as AWS asks for. One thread. */
+#ifndef LAMBDA_RUNTIME_H
+#define LAMBDA_RUNTIME_H
+
+#include "shared/aws/http.h"
+#include "shared/base/log.h"
+
+/* Borrowed for the handler's call. */
+struct lambda_invocation {
+    const char *request_id;
+    const char *function_arn;
+    const char *trace_id; /* X-Ray header, or "" */
+    int64_t deadline_ms;  /* wall clock: the sandbox is killed then */
+    const char *payload;  /* NUL-terminated */
+    size_t payload_len;
+};
+
+/* Returns 0 with the response's JSON text in `response`, or -1 with *err: posted to /error with
+ * err->type (or "Runtime.HandlerError") as errorType and err->msg. */
+typedef int lambda_handler_fn(const struct lambda_invocation *inv, void *arg, struct buf *response,
+                              struct error *err);
+
+struct lambda_runtime_config {
+    const char *api; /* AWS_LAMBDA_RUNTIME_API: host:port */
+    struct log *log; /* requestId is set on it for each invocation */
+    const struct clock *clock;
+    unsigned max_invocations; /* 0: no end; tests use it */
+};
+
+/* Serves until the Runtime API ends it. 0: max_invocations reached. -1: *err says why the loop
+ * cannot go on. */
+int lambda_runtime_run(const struct lambda_runtime_config *cfg, lambda_handler_fn *handler,
+                       void *arg, struct error *err) CHECKED;
+/* Reports that the function could not start (POST init/error); the caller then exits non-zero. */
+void lambda_runtime_init_error(const struct lambda_runtime_config *cfg, const struct error *why);
+
+#endif
