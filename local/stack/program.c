@@ -1,0 +1,244 @@
+#include "local/stack/program.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/digest.h"
+#include "shared/base/json.h"
+#include "shared/base/signals.h"
+
+#define POLL_MS 5
+#define LOG_MAX (64U << 20)
+
+struct program {
+    char **argv;
+    char **env;
+    char *log_file;
+    off_t log_start; /* where this run's lines begin */
+    pid_t pid;       /* 0: it has ended */
+    int status;      /* as waitpid gave it */
+};
+
+static char **copy_list(const char *const *list)
+{
+    size_t n = 0;
+    while (list[n])
+        n++;
+    char **copy = mem_array(n + 1, sizeof(*copy));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = mem_dup(list[i]);
+    return copy;
+}
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        free(list[i]);
+    free(list);
+}
+
+/* Between fork and exec: only what is async-signal-safe. */
+static void run_child(const struct program *p, int log_fd, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it died before the line above */
+        _exit(127);
+    signals_unblock();
+    if (dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0)
+        _exit(127);
+    execve(p->argv[0], p->argv, p->env);
+    static const char text[] = "{\"event\":\"exec_failed\"}\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+    (void)ignored;
+    _exit(127);
+}
+
+int program_restart(struct program *p, struct error *err)
+{
+    if (p->pid)
+        return error_set(err, ERR_CONFLICT, 0, "%s is running", p->argv[0]);
+    auto_close int fd = open(p->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open %s", p->log_file);
+    if (access(p->argv[0], X_OK) < 0)
+        return error_set_errno(err, errno, "cannot run %s", p->argv[0]);
+    p->log_start = lseek(fd, 0, SEEK_END);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_set_errno(err, errno, "cannot fork for %s", p->argv[0]);
+    if (pid == 0)
+        run_child(p, fd, parent);
+    p->pid = pid;
+    return 0;
+}
+
+struct program *program_start(const char *const *argv, const char *const *env, const char *log_file,
+                              struct error *err)
+{
+    struct program *p = mem_alloc(sizeof(*p));
+    p->argv = copy_list(argv);
+    p->env = copy_list(env);
+    p->log_file = mem_dup(log_file);
+    if (program_restart(p, err) < 0) {
+        program_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+pid_t program_pid(const struct program *p)
+{
+    return p->pid;
+}
+
+bool program_running(struct program *p)
+{
+    if (p->pid && waitpid(p->pid, &p->status, WNOHANG) == p->pid)
+        p->pid = 0;
+    return p->pid != 0;
+}
+
+/* What the program has logged since it was started last. */
+static char *read_log(const struct program *p)
+{
+    auto_close int fd = open(p->log_file, O_RDONLY | O_CLOEXEC);
+    auto_buf struct buf b = BUF_INIT(LOG_MAX);
+    char chunk[8192];
+    off_t at = p->log_start;
+    ssize_t n;
+    while (fd >= 0 && (n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
+        at += n;
+        if (buf_add(&b, chunk, (size_t)n) < 0)
+            break;
+    }
+    return buf_take(&b, NULL);
+}
+
+/* Calls `match` with each whole line that is a JSON object, until it returns true. */
+typedef bool match_fn(struct json_object *line, void *arg);
+
+static bool find_line(const struct program *p, match_fn *match, void *arg)
+{
+    auto_free char *text = read_log(p);
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        auto_json struct json_object *o = NULL;
+        if (*line != '{' || json_parse(line, (size_t)(end - line), JSON_DEPTH, &o, NULL) < 0)
+            continue;
+        if (match(o, arg))
+            return true;
+    }
+    return false;
+}
+
+static bool is_event(struct json_object *line, void *arg)
+{
+    const char *event = json_get_str(line, "event");
+    return event && strcmp(event, arg) == 0;
+}
+
+int program_wait_ready(struct program *p, int64_t timeout_ms, struct error *err)
+{
+    char ready[] = "ready";
+    const struct clock *clock = clock_system();
+    int64_t until = clock_mono_ms(clock) + timeout_ms;
+    for (;;) {
+        bool running = program_running(p);
+        if (find_line(p, is_event, ready))
+            return 0;
+        if (!running)
+            return error_set(err, ERR_IO, 0, "%s ended before it was ready; see %s", p->argv[0],
+                             p->log_file);
+        if (clock_mono_ms(clock) > until)
+            return error_set(err, ERR_TIMEOUT, 0, "%s was not ready after %lld ms; see %s",
+                             p->argv[0], (long long)timeout_ms, p->log_file);
+        clock_sleep_ms(clock, POLL_MS);
+    }
+}
+
+struct wanted {
+    const char *service;
+    char *url;
+};
+
+static bool is_listening(struct json_object *line, void *arg)
+{
+    struct wanted *w = arg;
+    char listening[] = "listening";
+    const char *service = json_get_str(line, "service");
+    if (!is_event(line, listening) || !service || strcmp(service, w->service) != 0)
+        return false;
+    w->url = mem_dup(json_get_str(line, "url"));
+    return true;
+}
+
+char *program_url(const struct program *p, const char *service)
+{
+    struct wanted w = { .service = service };
+    find_line(p, is_listening, &w);
+    return w.url;
+}
+
+static int exit_status(const struct program *p)
+{
+    return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
+}
+
+void program_kill(struct program *p)
+{
+    if (!program_running(p))
+        return;
+    kill(p->pid, SIGKILL);
+    while (waitpid(p->pid, &p->status, 0) < 0 && errno == EINTR)
+        ;
+    p->pid = 0;
+}
+
+int program_stop(struct program *p, int64_t timeout_ms)
+{
+    const struct clock *clock = clock_system();
+    int64_t until = clock_mono_ms(clock) + timeout_ms;
+    if (program_running(p))
+        kill(p->pid, SIGTERM);
+    while (program_running(p) && clock_mono_ms(clock) < until)
+        clock_sleep_ms(clock, POLL_MS);
+    program_kill(p);
+    return exit_status(p);
+}
+
+void program_free(struct program *p)
+{
+    if (!p)
+        return;
+    program_kill(p);
+    free_list(p->argv);
+    free_list(p->env);
+    free(p->log_file);
+    free(p);
+}
+
+int program_free_port(void)
+{
+    /* Linux takes ports for outgoing connections from 32768 on (net.ipv4.ip_local_port_range). */
+    for (int tries = 0; tries < 1000; tries++) {
+        int port = 20000 + (int)(random_u64() % 12000);
+        struct sockaddr_in at = { .sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+            return port;
+    }
+    return -1;
+}
