@@ -30,8 +30,9 @@ enum token_scope {
 struct token_keys;
 
 /* `json` is {"KID": "secret", ...}: KID 1 to 32 of A-Z a-z 0-9 _ -, secrets of at least
- * TOKEN_SECRET_MIN characters, at most 16 keys. `kid` names the key that seals; NULL is allowed
- * where there is only one. NULL with ERR_INVALID (the message never contains a secret). */
+ * TOKEN_SECRET_MIN characters and at most 1,024, at most 16 keys. `kid` names the key that seals;
+ * NULL is allowed where there is only one. NULL with ERR_INVALID (the message never contains a
+ * secret). */
 struct token_keys *token_keys_new(const char *json, const char *kid, struct error *err) CHECKED;
 void token_keys_free(struct token_keys *k);
 
@@ -50,8 +51,8 @@ int token_seal(const struct token_keys *k, const struct token_content *c, struct
  * ERR_GONE: genuine, but expired at now_s; *out is filled then too. */
 int token_open(const struct token_keys *k, const char *token, size_t len, int64_t now_s,
                struct token_content *out, struct error *err) CHECKED;
-/* The public name of a callback: 24 characters of base64url, the front of a SHA-256 over it. It
- * tells nothing of the id and may be logged. */
+/* The public name of a callback: 24 characters of base64url, the front of an HMAC-SHA256 over
+ * it. It tells nothing of the id and may be logged. */
 void token_public_id(const char *callback_id, char out[TOKEN_PUBLIC_ID]);
 
 #endif
