@@ -66,7 +66,7 @@ struct http_retry {
     unsigned attempts;   /* in all, at least 1 */
     int64_t base_ms;     /* full jitter: 0 to base * 2^(n-1) before try n+1 */
     int64_t cap_ms;      /* the longest such wait */
-    int64_t deadline_ms; /* monotonic clock: no try is begun after it; 0: none */
+    int64_t deadline_ms; /* monotonic clock: no try is begun after it or lasts past it; 0: none */
     const struct clock *clock;
 };
 
@@ -76,5 +76,7 @@ struct http_retry {
 int http_send_retry(struct http_client *c, const struct http_request *req,
                     const struct http_retry *retry, struct http_response *resp,
                     struct error *err) CHECKED;
+/* Waits; 0, or -1 as soon as `cancel` (may be NULL) is true. */
+int http_wait(const struct clock *clock, int64_t ms, const atomic_bool *cancel) CHECKED;
 
 #endif
