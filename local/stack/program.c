@@ -148,6 +148,17 @@ static bool is_event(struct json_object *line, void *arg)
     return event && strcmp(event, arg) == 0;
 }
 
+/* "... its log ends: LAST LINES", so that the reason is seen even when the log is gone later. */
+static int not_ready(const struct program *p, enum error_code code, const char *what,
+                     struct error *err)
+{
+    auto_free char *text = read_log(p);
+    size_t len = strlen(text);
+    const char *tail = len > 300 ? text + len - 300 : text;
+    return error_set(err, code, 0, "%s %s; its log %s ends: %s", p->argv[0], what, p->log_file,
+                     tail);
+}
+
 int program_wait_ready(struct program *p, int64_t timeout_ms, struct error *err)
 {
     char ready[] = "ready";
@@ -158,11 +169,9 @@ int program_wait_ready(struct program *p, int64_t timeout_ms, struct error *err)
         if (find_line(p, is_event, ready))
             return 0;
         if (!running)
-            return error_set(err, ERR_IO, 0, "%s ended before it was ready; see %s", p->argv[0],
-                             p->log_file);
+            return not_ready(p, ERR_IO, "ended before it was ready", err);
         if (clock_mono_ms(clock) > until)
-            return error_set(err, ERR_TIMEOUT, 0, "%s was not ready after %lld ms; see %s",
-                             p->argv[0], (long long)timeout_ms, p->log_file);
+            return not_ready(p, ERR_TIMEOUT, "was not ready in time", err);
         clock_sleep_ms(clock, POLL_MS);
     }
 }

@@ -49,7 +49,7 @@ Test(program, says_where_to_look_when_it_ends_early)
     struct error err = { 0 };
     struct program *p = start("exit 3");
     cr_assert_eq(program_wait_ready(p, 10000, &err), -1);
-    cr_assert(strstr(err.msg, log_file));
+    cr_assert(strstr(err.msg, log_file), "%s", err.msg);
     cr_assert_eq(program_stop(p, 0), 3);
     end(p);
 }

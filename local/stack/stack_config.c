@@ -1,0 +1,109 @@
+#include "local/stack/stack_config.h"
+
+#include <string.h>
+
+#include "shared/base/json.h"
+
+static struct json_object *list(const char *a, const char *b)
+{
+    struct json_object *o = json_object_new_array();
+    json_object_array_add(o, json_object_new_string(a));
+    if (b)
+        json_object_array_add(o, json_object_new_string(b));
+    return o;
+}
+
+static void add_env(struct json_object *env, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    if (!equals)
+        return;
+    auto_free char *name = mem_dup_len(pair, (size_t)(equals - pair));
+    json_add_str(env, name, equals + 1);
+}
+
+static struct json_object *launcher_env(const struct stack_config *c)
+{
+    struct json_object *env = json_object_new_object();
+    json_add_str(env, "ECS_CLUSTER", "local");
+    json_add_str(env, "TASK_DEFINITION", "job");
+    json_add_str(env, "ALLOWED_TASK_DEFINITIONS", "job,plain");
+    json_add_str(env, "CONTAINER_NAME", "job");
+    json_add_str(env, "LAUNCH_TYPE", "FARGATE");
+    json_add_str(env, "SUBNETS", "subnet-local");
+    json_add_str(env, "CALLBACK_BASE_URL", c->callbacks_url);
+    json_add_str(env, "CALLBACK_TOKEN_KEYS", c->token_keys);
+    json_add_str(env, "WORKFLOW_FUNCTION", "launcher:live");
+    for (const char *const *p = c->launcher_env; p && *p; p++)
+        add_env(env, *p);
+    add_env(env, STACK_SANITIZER_ENV);
+    return env;
+}
+
+static struct json_object *function(const struct stack_config *c, const char *handler,
+                                    int timeout_s, int concurrency)
+{
+    auto_free char *program = mem_printf("%s/bootstrap", c->bin_dir);
+    struct json_object *f = json_object_new_object();
+    json_add(f, "command", list(program, handler));
+    json_add(f, "environment", launcher_env(c));
+    json_add_int(f, "timeoutSeconds", timeout_s);
+    json_add_int(f, "maxConcurrency", concurrency);
+    return f;
+}
+
+static struct json_object *task_definition(const char *entry_point)
+{
+    struct json_object *container = json_object_new_object();
+    json_add_str(container, "name", "job");
+    if (entry_point)
+        json_add(container, "entryPoint", list(entry_point, "--"));
+    else
+        json_add(container, "command", list("true", NULL));
+    json_add_int(container, "stopTimeoutSeconds", 10);
+    struct json_object *containers = json_object_new_array();
+    json_object_array_add(containers, container);
+    struct json_object *definition = json_object_new_object();
+    json_add(definition, "containers", containers);
+    return definition;
+}
+
+static struct json_object *route(const char *path, const char *kind, const char *target)
+{
+    struct json_object *r = json_object_new_object();
+    json_add_str(r, "path", path);
+    json_add_str(r, kind, target);
+    return r;
+}
+
+char *stack_config_text(const struct stack_config *c)
+{
+    auto_free char *callback_run = mem_printf("%s/callback-run", c->bin_dir);
+    auto_json struct json_object *root = json_object_new_object();
+    struct json_object *functions = json_object_new_object();
+    struct json_object *launcher =
+        function(c, "workflow", c->launcher_timeout_s ? c->launcher_timeout_s : 60, 10);
+    struct json_object *durable = json_object_new_object();
+    struct json_object *aliases = json_object_new_object();
+    json_add_int(durable, "executionTimeoutSeconds",
+                 c->execution_timeout_s ? c->execution_timeout_s : 86400);
+    json_add_int(durable, "retentionDays", 1);
+    json_add(launcher, "durable", durable);
+    json_add_str(aliases, "live", "1");
+    json_add(launcher, "aliases", aliases);
+    json_add(functions, "launcher", launcher);
+    json_add(functions, "api", function(c, "api", 30, 4));
+    json_add(root, "functions", functions);
+
+    struct json_object *definitions = json_object_new_object();
+    json_add(definitions, "job", task_definition(callback_run));
+    json_add(definitions, "plain", task_definition(NULL));
+    json_add_str(root, "cluster", "local");
+    json_add(root, "taskDefinitions", definitions);
+
+    struct json_object *routes = json_object_new_array();
+    json_object_array_add(routes, route("/workflows", "function", "api"));
+    json_object_array_add(routes, route("/v1/callbacks", "proxy", c->callbacks_url));
+    json_add(root, "httpApi", routes);
+    return mem_dup(json_text(root, NULL));
+}
