@@ -1,0 +1,33 @@
+/* lambda.h - the emulated Lambda service: functions, their processes, durable executions.
+ *
+ * It registers itself with the AWS port (aws_api.h). The loop's thread only. */
+#ifndef LOCAL_AWS_LAMBDA_H
+#define LOCAL_AWS_LAMBDA_H
+
+#include "local/local.h"
+
+struct lambda;
+
+/* Loads what the store has and goes on with it once the loop runs. `local` is borrowed; its api
+ * must be there. NULL with *err where the tables are another version's. */
+struct lambda *lambda_new(const struct local *local, struct error *err) CHECKED;
+/* Ends the processes of all functions (SIGKILL); executions stay in the store. Takes NULL. */
+void lambda_free(struct lambda *l);
+
+/* What a plain (not durable) invocation gave. */
+struct lambda_outcome {
+    bool failed;         /* the function's own error, a crash or a timeout */
+    const char *payload; /* the answer, or {"errorType","errorMessage"}; NUL-terminated */
+    size_t len;
+};
+typedef void lambda_done_fn(void *arg, const struct lambda_outcome *outcome);
+
+/* Invokes the plain function `name` with a copy of the payload; `done` is called exactly once,
+ * later, except where this returns -1 (ERR_NOT_FOUND, ERR_INVALID for a durable function,
+ * ERR_THROTTLED where too much waits for it), and not after lambda_free. */
+int lambda_call(struct lambda *l, const char *name, const char *payload, size_t len,
+                lambda_done_fn *done, void *arg, struct error *err) CHECKED;
+/* SIGKILL to every process of the function; new ones are started as they are needed. */
+void lambda_kill_function(struct lambda *l, const char *name);
+
+#endif

@@ -1,0 +1,100 @@
+/* config.h - local-aws's configuration file.
+ *
+ * JSON, checked strictly: an unknown member, a wrong type or an impossible value is ERR_INVALID,
+ * and the message begins with the JSON pointer of the place. What is optional has its default here:
+ *
+ *   {"region":"us-east-1", "accountId":"123456789012",
+ *    "credentials":{"ACCESS KEY":"SECRET KEY"},                       at least one
+ *    "functions":{"NAME":{"command":["PATH","ARG"...], "environment":{"K":"V"}, "version":"1",
+ *         "aliases":{"live":"1"}, "timeoutSeconds":60, "maxConcurrency":10,
+ *         "durable":{"executionTimeoutSeconds":86400, "retentionDays":14}}},
+ *    "cluster":"local",
+ *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "entryPoint":[],
+ *         "command":[], "environment":{}, "stopTimeoutSeconds":30}]}},
+ *    "httpApi":[{"path":"/workflows","function":"NAME"},{"path":"/v1","proxy":"http://HOST:PORT"}]}
+ *
+ * Read once; any thread afterwards. */
+#ifndef LOCAL_CONFIG_H
+#define LOCAL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/error.h"
+
+struct config_credential {
+    char *access_key;
+    char *secret_key;
+};
+
+struct config_alias {
+    char *name;
+    char *version; /* the function's version or $LATEST */
+};
+
+struct config_function {
+    char *name;
+    char **command;     /* ended by NULL; at least one */
+    char **environment; /* "NAME=value", ended by NULL */
+    char *version;      /* digits */
+    struct config_alias *aliases;
+    size_t alias_count;
+    int64_t timeout_s;
+    unsigned max_concurrency; /* environments at the same time */
+    bool durable;
+    int64_t execution_timeout_s; /* of durable functions */
+    int64_t retention_days;
+};
+
+struct config_container {
+    char *name;
+    char **entry_point; /* ended by NULL, maybe empty */
+    char **command;     /* the same */
+    char **environment; /* "NAME=value", ended by NULL */
+    int64_t stop_timeout_s;
+};
+
+struct config_task_definition {
+    char *family;
+    int64_t revision;
+    struct config_container *containers;
+    size_t container_count; /* at least one */
+};
+
+struct config_route {
+    char *path;     /* this path and everything below it */
+    char *function; /* one of both is NULL */
+    char *proxy;
+};
+
+struct config {
+    char *region;
+    char *account_id;
+    struct config_credential *credentials;
+    size_t credential_count;
+    struct config_function *functions;
+    size_t function_count;
+    char *cluster;
+    struct config_task_definition *task_definitions;
+    size_t task_definition_count;
+    struct config_route *routes;
+    size_t route_count;
+};
+
+struct config *config_load(const char *file, struct error *err) CHECKED;
+/* The same from text; `name` stands for the file in messages. */
+struct config *config_parse(const char *text, size_t len, const char *name,
+                            struct error *err) CHECKED;
+/* Wipes the secrets; takes NULL. */
+void config_free(struct config *c);
+
+/* Each NULL where there is none. */
+const struct config_function *config_function(const struct config *c, const char *name);
+const struct config_task_definition *config_task_definition(const struct config *c,
+                                                            const char *family);
+const char *config_secret(const struct config *c, const char *access_key);
+/* The value of `name` in a list of "NAME=value", or NULL. */
+const char *config_variable(char *const *environment, const char *name);
+
+#endif

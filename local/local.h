@@ -1,0 +1,27 @@
+/* local.h - what every part of local-aws is handed. main.c owns all of it; everything lives longer
+ * than the parts. The loop's thread only. */
+#ifndef LOCAL_LOCAL_H
+#define LOCAL_LOCAL_H
+
+#include "local/config.h"
+#include "local/loop.h"
+#include "local/store.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+struct aws_api;
+struct lambda;
+
+struct local {
+    const struct config *config;
+    const struct clock *clock;
+    struct log *log;
+    struct loop *loop;
+    struct store *store;
+    struct aws_api *api;
+    struct lambda *lambda;
+    const char *aws_url; /* "http://127.0.0.1:4566": set once the AWS port listens */
+    const char *path;    /* PATH for the processes that it starts */
+};
+
+#endif
