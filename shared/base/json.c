@@ -11,6 +11,61 @@ void json_put_ptr(struct json_object **o)
     *o = NULL;
 }
 
+/* The end of the number at `p` by RFC 8259's grammar, or NULL. */
+static const char *number_end(const char *p, const char *end)
+{
+    p += *p == '-';
+    const char *digits = p;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return NULL;
+    if (p < end && *p == '.') {
+        digits = ++p;
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+        if (p == digits)
+            return NULL;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < end && (*p == '+' || *p == '-');
+        digits = p;
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+        if (p == digits)
+            return NULL;
+    }
+    return p;
+}
+
+/* Where json-c's strict mode is not: it takes NaN, Infinity, 1. and -01, and control characters
+ * inside strings. Returns the first such place, or NULL. */
+static const char *not_strict(const char *p, const char *end)
+{
+    bool inside = false;
+    while (p < end) {
+        unsigned char c = (unsigned char)*p;
+        if (inside) {
+            if (c < 0x20)
+                return p;
+            inside = c != '"';
+            p += c == '\\' ? 2 : 1;
+        } else if (c == '-' || (c >= '0' && c <= '9')) {
+            const char *after = number_end(p, end);
+            if (!after)
+                return p;
+            p = after;
+        } else {
+            if (c == 'N' || c == 'I')
+                return p;
+            inside = c == '"';
+            p++;
+        }
+    }
+    return NULL;
+}
+
 int json_parse(const char *text, size_t len, int depth, struct json_object **out, struct error *err)
 {
     *out = NULL;
@@ -18,6 +73,10 @@ int json_parse(const char *text, size_t len, int depth, struct json_object **out
         return error_set(err, ERR_INVALID, 0, "empty where JSON is expected");
     if (len > INT_MAX)
         return error_set(err, ERR_TOO_LARGE, 0, "JSON text of %zu bytes", len);
+    const char *wrong = not_strict(text, text + len);
+    if (wrong)
+        return error_set(err, ERR_INVALID, 0, "not JSON: unexpected character at byte %zu",
+                         (size_t)(wrong - text));
     struct json_tokener *tok = json_tokener_new_ex(depth);
     if (!tok)
         abort();
