@@ -2,13 +2,17 @@
  * share.
  *
  * A `struct aws` holds region, endpoints, credentials and an http_client: one thread at a time
- * each. A call signs (SigV4), sends, retries and turns an error answer into a `struct error`: type
- * AWS's own code: "ThrottlingException" msg        AWS's message detail     the HTTP status code
- * ERR_THROTTLED (429, Throttl*, TooManyRequests*, RequestLimitExceeded), ERR_DENIED (401, 403),
- *              ERR_NOT_FOUND, ERR_CONFLICT (409, ConflictException), ERR_TOO_LARGE (413),
- * ERR_INVALID (other 4xx), ERR_UNAVAILABLE (5xx), ERR_NET, ERR_TIMEOUT, ERR_PROTOCOL (an answer
- * that is not JSON) retryable  the same call may succeed later Credentials and signatures are never
- * logged. */
+ * each. A call signs (SigV4), sends, retries and turns an error answer into a `struct error`:
+ *   type       AWS's own name for it: "ThrottlingException"
+ *   msg        AWS's message (its first line), for a 5xx with the request's id
+ *   detail     the HTTP status
+ *   code       ERR_THROTTLED (429, Throttl*, TooManyRequests*, RequestLimitExceeded), ERR_DENIED
+ *              (401, 403, and names like AccessDenied*), ERR_NOT_FOUND (404, *NotFoundException),
+ *              ERR_CONFLICT (409, ConflictException), ERR_TOO_LARGE (413), ERR_TIMEOUT (408, or no
+ *              answer in time), ERR_INVALID (other 4xx), ERR_UNAVAILABLE (5xx), ERR_NET,
+ *              ERR_PROTOCOL (an answer that makes no sense), ERR_CANCELLED
+ *   retryable  the same call may succeed later (not for KMS*: the customer's key)
+ * Credentials and signatures are never logged and in no error. */
 #ifndef AWS_AWS_H
 #define AWS_AWS_H
 
@@ -81,13 +85,18 @@ struct aws_options {
 struct aws *aws_new(const struct aws_options *o, const struct clock *clock,
                     struct error *err) CHECKED;
 void aws_free(struct aws *a);
-/* Tries a call, and the first one's wait before it may be repeated; default 3 tries, 100 ms, cap 5
- * s. */
+/* Tries a call, and the longest wait before the second one, which doubles up to the cap; default 3
+ * tries, 100 ms, cap 5 s. Each try sends the same bytes, signed anew. */
 void aws_set_retry(struct aws *a, unsigned attempts, int64_t base_ms, int64_t cap_ms);
 /* The time limit of one try in ms (default 55,000), and a flag that ends calls with ERR_CANCELLED.
  */
 void aws_set_timeout(struct aws *a, int64_t timeout_ms);
 void aws_set_cancel(struct aws *a, const atomic_bool *cancel);
+/* No try is begun after, or lasts past, this time of the clock's mono_ms; 0 (the default): none. */
+void aws_set_deadline(struct aws *a, int64_t deadline_ms);
+/* How long the last call's last error answer asked to wait (Retry-After), or -1. Up to 20 s are
+ * waited out by the call itself where tries are left. */
+int64_t aws_retry_after_ms(const struct aws *a);
 
 enum aws_service {
     AWS_LAMBDA,
@@ -107,7 +116,8 @@ struct aws_call {
     const void *body;
     size_t body_len;
     size_t max_response;
-    unsigned attempts; /* 0: as aws_set_retry says; 1: never repeat this call */
+    unsigned attempts; /* 0: as aws_set_retry says; 1: never repeat this call, not even on a kept
+                          connection that turns out to be closed: ERR_NET then */
 };
 
 /* 0 for a 2xx answer, which is then in *resp (the caller's to release in any case); else -1. */

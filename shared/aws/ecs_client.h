@@ -33,7 +33,7 @@ struct ecs_run_task {
 
 /* The request as it is sent: members in a fixed order, so that equal requests are equal bytes. */
 void ecs_run_task_body(const struct ecs_run_task *t, struct buf *out);
-/* The length of its `overrides` alone. */
+/* The length of its `overrides` alone, in bytes. */
 size_t ecs_overrides_len(const struct ecs_run_task *t);
 
 /* Each sends `body`/its arguments and hands out the parsed answer. RunTask with failures[] is a

@@ -28,6 +28,8 @@ struct http_client {
 struct transfer {
     struct http_response *resp;
     bool too_large;
+    bool once;
+    bool sent;
 };
 
 void http_global_init(void)
@@ -84,6 +86,17 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
         return len;
     t->too_large = true;
     return 0;
+}
+
+/* Called before the request goes out on a connection: the second time where the first was dead. */
+static int before_sending(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    struct transfer *t = arg;
+    if (t->once && t->sent)
+        return CURL_PREREQFUNC_ABORT;
+    t->sent = true;
+    return CURL_PREREQFUNC_OK;
 }
 
 /* ---- request --------------------------------------------------------------------------------- */
@@ -199,6 +212,8 @@ static CURLcode set_request(struct http_client *c, const struct http_request *re
     SET(CURLOPT_WRITEDATA, t);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, t);
+    SET(CURLOPT_PREREQFUNCTION, before_sending);
+    SET(CURLOPT_PREREQDATA, t);
     return set_method(c, req);
 }
 
@@ -246,6 +261,8 @@ static int fail(const struct http_client *c, CURLcode code, struct error *err)
         if (err)
             err->retryable = false; /* another try meets the same certificate */
         return -1;
+    case CURLE_ABORTED_BY_CALLBACK:
+        return error_set(err, ERR_NET, (int)code, "the connection was closed without an answer");
     default:
         return error_set(err, ERR_NET, (int)code, "%s", why);
     }
@@ -286,7 +303,7 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
     if (!method_valid(req->method) || !url_valid(req->url))
         return error_set(err, ERR_INVALID, 0, "not a method and an http or https URL");
     struct curl_slist *headers = NULL;
-    struct transfer t = { .resp = resp };
+    struct transfer t = { .resp = resp, .once = req->once };
     int rc = build_headers(req, &headers, err);
     if (rc == 0)
         rc = transfer(c, req, headers, &t, err);

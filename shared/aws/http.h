@@ -33,6 +33,10 @@ struct http_request {
     size_t max_response;        /* bytes of body; 0: 8 MiB */
     const atomic_bool
         *cancel; /* when it becomes true the request ends with ERR_CANCELLED; may be NULL */
+    /* A kept connection that the server closed just now is found out by sending on it; libcurl then
+     * sends again on a new one, although the first may have been processed. With `once` it is
+     * ERR_NET instead, so that the caller knows that the outcome is unknown. */
+    bool once;
 };
 
 struct http_response {

@@ -26,7 +26,8 @@ struct lambda_invoked {
     size_t payload_len;
 };
 
-/* 409 is ERR_CONFLICT with type DurableExecutionAlreadyStartedException. */
+/* 409 is ERR_CONFLICT with type DurableExecutionAlreadyStartedException. Without an execution name
+ * a call is never repeated, since each one would start another execution. */
 int lambda_invoke(struct aws *a, const struct lambda_invoke *req, struct lambda_invoked *out,
                   struct error *err) CHECKED;
 void lambda_invoked_release(struct lambda_invoked *r);
@@ -45,10 +46,12 @@ int lambda_get_execution(struct aws *a, const char *arn, struct json_object **ou
  * 100. */
 int lambda_get_history(struct aws *a, const char *arn, bool with_data, const char *marker,
                        unsigned max_items, struct json_object **out, struct error *err) CHECKED;
-/* Any of type, message may be NULL. */
+/* Either of type and message may be NULL. */
 int lambda_stop(struct aws *a, const char *arn, const char *error_type, const char *error_message,
                 struct error *err) CHECKED;
-/* A callback that is closed is ERR_GONE with type CallbackTimeoutException. */
+/* A callback that is closed is ERR_GONE with type CallbackTimeoutException. Success and failure are
+ * sent once and never repeated here: where the answer is lost (ERR_NET, ERR_TIMEOUT), the caller
+ * must know that a later "closed" may be its own doing. */
 int lambda_callback_success(struct aws *a, const char *callback_id, const void *result, size_t len,
                             struct error *err) CHECKED;
 /* `error_object` is the JSON text of an ErrorObject. */

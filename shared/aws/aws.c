@@ -1,0 +1,403 @@
+#include "shared/aws/aws.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "shared/aws/credentials.h"
+#include "shared/aws/sigv4.h"
+#include "shared/base/backoff.h"
+#include "shared/base/json.h"
+
+#define SERVICES           3
+#define RETRY_AFTER_MAX_MS 20000 /* a longer one is the caller's to wait out */
+#define ERROR_BODY_MAX     (1U << 20)
+
+struct endpoint {
+    const char *service; /* in the host's name and in the signature's scope */
+    char *base;          /* "https://lambda.us-east-1.amazonaws.com" */
+    char *host;
+};
+
+struct aws {
+    char *region;
+    const struct clock *clock;
+    struct http_client *http;
+    struct credentials_source *credentials;
+    struct endpoint endpoints[SERVICES];
+    struct http_retry retry;
+    int64_t timeout_ms;
+    const atomic_bool *cancel;
+    int64_t retry_after_ms;
+};
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* "SCHEME://HOST[:PORT]" with at most one '/' behind it. */
+static int endpoint_set(struct endpoint *e, const char *url, struct error *err)
+{
+    size_t scheme = strncasecmp(url, "http://", 7) == 0    ? 7
+                    : strncasecmp(url, "https://", 8) == 0 ? 8
+                                                           : 0;
+    size_t host = scheme ? strcspn(url + scheme, "/?#@ ") : 0;
+    const char *rest = url + scheme + host;
+    if (host == 0 || (rest[0] && strcmp(rest, "/") != 0))
+        return error_set(err, ERR_INVALID, 0,
+                         "the endpoint for %s is not http://HOST[:PORT] or https://HOST[:PORT]",
+                         e->service);
+    e->base = mem_dup_len(url, scheme + host);
+    e->host = mem_dup(e->base + scheme);
+    return 0;
+}
+
+static int endpoint_choose(struct endpoint *e, const char *own, const struct aws_options *o,
+                           struct error *err)
+{
+    if (own || o->endpoint)
+        return endpoint_set(e, own ? own : o->endpoint, err);
+    auto_free char *url = mem_printf("https://%s.%s.amazonaws.com%s", e->service, o->region,
+                                     strncmp(o->region, "cn-", 3) == 0 ? ".cn" : "");
+    return endpoint_set(e, url, err);
+}
+
+struct aws *aws_new(const struct aws_options *o, const struct clock *clock, struct error *err)
+{
+    struct aws *a = mem_alloc(sizeof(*a));
+    a->clock = clock;
+    a->region = mem_dup(o->region ? o->region : "");
+    a->retry = (struct http_retry){ .attempts = 3, .base_ms = 100, .cap_ms = 5000, .clock = clock };
+    a->timeout_ms = 55000;
+    a->retry_after_ms = -1;
+    a->endpoints[AWS_LAMBDA].service = "lambda";
+    a->endpoints[AWS_ECS].service = "ecs";
+    a->endpoints[AWS_SECRETS_MANAGER].service = "secretsmanager";
+    if (!a->region[0] ||
+        strspn(a->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(a->region)) {
+        error_set(err, ERR_INVALID, 0, "AWS_REGION is not a region's name");
+        goto fail;
+    }
+    if (endpoint_choose(&a->endpoints[AWS_LAMBDA], o->endpoint_lambda, o, err) < 0 ||
+        endpoint_choose(&a->endpoints[AWS_ECS], o->endpoint_ecs, o, err) < 0 ||
+        endpoint_choose(&a->endpoints[AWS_SECRETS_MANAGER], o->endpoint_secrets, o, err) < 0)
+        goto fail;
+    a->credentials = credentials_fixed_new(o->access_key, o->secret_key, o->session_token, err);
+    if (!a->credentials)
+        goto fail;
+    a->http = http_client_new(err);
+    if (!a->http)
+        goto fail;
+    return a;
+fail:
+    aws_free(a);
+    return NULL;
+}
+
+void aws_free(struct aws *a)
+{
+    if (!a)
+        return;
+    http_client_free(a->http);
+    credentials_free(a->credentials);
+    for (size_t i = 0; i < SERVICES; i++) {
+        free(a->endpoints[i].base);
+        free(a->endpoints[i].host);
+    }
+    free(a->region);
+    free(a);
+}
+
+void aws_set_retry(struct aws *a, unsigned attempts, int64_t base_ms, int64_t cap_ms)
+{
+    a->retry.attempts = attempts;
+    a->retry.base_ms = base_ms;
+    a->retry.cap_ms = cap_ms;
+}
+
+void aws_set_timeout(struct aws *a, int64_t timeout_ms)
+{
+    a->timeout_ms = timeout_ms;
+}
+
+void aws_set_deadline(struct aws *a, int64_t deadline_ms)
+{
+    a->retry.deadline_ms = deadline_ms;
+}
+
+void aws_set_cancel(struct aws *a, const atomic_bool *cancel)
+{
+    a->cancel = cancel;
+}
+
+int64_t aws_retry_after_ms(const struct aws *a)
+{
+    return a->retry_after_ms;
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+/* Copies a code up to its first ':' or ','; what is behind is a URL or a list. */
+static void copy_code(char *out, size_t size, const char *code)
+{
+    snprintf(out, size, "%.*s", (int)strcspn(code, ":,"), code);
+}
+
+/* The error's name: header, then `code`, then `__type` behind its namespace. */
+static void find_code(const struct http_response *resp, const struct json_object *body, char *out,
+                      size_t size)
+{
+    char header[256];
+    const char *code = json_get_str(body, "code");
+    const char *type = json_get_str(body, "__type");
+    out[0] = '\0';
+    if (http_response_header(resp, "x-amzn-ErrorType", header, sizeof(header)) && header[0])
+        copy_code(out, size, header);
+    else if (code)
+        copy_code(out, size, code);
+    else if (type)
+        copy_code(out, size, strrchr(type, '#') ? strrchr(type, '#') + 1 : type);
+}
+
+static bool starts(const char *s, const char *with)
+{
+    return strncmp(s, with, strlen(with)) == 0;
+}
+
+static bool ends(const char *s, const char *with)
+{
+    size_t len = strlen(s);
+    size_t tail = strlen(with);
+    return len >= tail && strcmp(s + len - tail, with) == 0;
+}
+
+/* Services of the JSON 1.1 family answer 400 to everything that the caller can cause, so that the
+ * name decides before the status. */
+static enum error_code decide(int status, const char *code)
+{
+    static const char *const denied[] = {
+        "AccessDenied",       "UnrecognizedClient",    "InvalidSignature",
+        "ExpiredToken",       "MissingAuthentication", "IncompleteSignature",
+        "InvalidClientToken", "SignatureDoesNotMatch", "InvalidAccessKeyId",
+    };
+    if (status == 429 || starts(code, "Throttl") || starts(code, "TooManyRequests") ||
+        starts(code, "RequestLimitExceeded"))
+        return ERR_THROTTLED;
+    if (status >= 500)
+        return ERR_UNAVAILABLE;
+    if (status < 400)
+        return ERR_PROTOCOL; /* redirects: AWS's APIs have none */
+    if (status == 401 || status == 403)
+        return ERR_DENIED;
+    for (size_t i = 0; i < ARRAY_LEN(denied); i++)
+        if (starts(code, denied[i]))
+            return ERR_DENIED;
+    if (status == 404 || ends(code, "NotFoundException"))
+        return ERR_NOT_FOUND;
+    if (status == 409 || strcmp(code, "ConflictException") == 0)
+        return ERR_CONFLICT;
+    if (status == 413)
+        return ERR_TOO_LARGE;
+    return status == 408 ? ERR_TIMEOUT : ERR_INVALID;
+}
+
+static int decode_error(const struct http_response *resp, struct error *err)
+{
+    auto_json struct json_object *body = NULL;
+    struct error ignored;
+    if (resp->body.len > 0 && resp->body.len <= ERROR_BODY_MAX &&
+        json_parse(resp->body.data, resp->body.len, JSON_DEPTH, &body, &ignored) < 0)
+        body = NULL;
+    char code[sizeof(err->type)];
+    find_code(resp, body, code, sizeof(code));
+    const char *message = json_get_str(body, "message");
+    if (!message)
+        message = json_get_str(body, "Message");
+    if (!message)
+        message = json_get_str(body, "errorMessage");
+    /* The first line only: behind it a signature's error repeats the headers, with their token. */
+    int len = message ? (int)strcspn(message, "\r\n") : 0;
+    char request_id[80];
+    bool traced = resp->status >= 500 &&
+                  http_response_header(resp, "x-amzn-RequestId", request_id, sizeof(request_id));
+    enum error_code kind = decide(resp->status, code);
+    if (len > 0)
+        error_set(err, kind, resp->status, "%.*s%s%s%s", len, message, traced ? " (request " : "",
+                  traced ? request_id : "", traced ? ")" : "");
+    else
+        error_set(err, kind, resp->status, "AWS answered with status %d%s%s%s%s%s", resp->status,
+                  code[0] ? ", " : "", code, traced ? " (request " : "", traced ? request_id : "",
+                  traced ? ")" : "");
+    error_set_type(err, code);
+    if (err && starts(code, "KMS"))
+        err->retryable =
+            false; /* the customer's key: trouble that stays, though the status is 502 */
+    return -1;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+/* Headers that something between here and AWS may change are sent, but not signed. */
+static bool signable(const char *name)
+{
+    return strcasecmp(name, "X-Amzn-Trace-Id") != 0;
+}
+
+/* The call's headers, each with what the signature adds behind them. */
+struct head {
+    struct http_header *sent;
+    struct http_header *to_sign;
+};
+
+static struct head head_make(const struct aws_call *call, const char *host)
+{
+    size_t count = 0;
+    while (call->headers && call->headers[count].name)
+        count++;
+    struct head h = { mem_array(count + 5, sizeof(*h.sent)),
+                      mem_array(count + 2, sizeof(*h.sent)) };
+    size_t n = 0;
+    size_t signed_count = 0;
+    h.sent[n++] = h.to_sign[signed_count++] = (struct http_header){ "Host", host };
+    for (size_t i = 0; i < count; i++) {
+        h.sent[n++] = call->headers[i];
+        if (signable(call->headers[i].name))
+            h.to_sign[signed_count++] = call->headers[i];
+    }
+    return h;
+}
+
+static void head_release(struct head *h)
+{
+    free(h->sent);
+    free(h->to_sign);
+}
+
+/* One try: signed with the time of now, since a signature is valid for five minutes only. */
+static int try_once(struct aws *a, const struct aws_call *call, struct http_request *req,
+                    const char *body_hash, struct http_response *resp, struct error *err)
+{
+    const struct endpoint *e = &a->endpoints[call->service];
+    struct credentials keys;
+    if (credentials_get(a->credentials, &keys, err) < 0)
+        return error_wrap(err, "credentials");
+    struct sigv4_scope scope = { .access_key = keys.access_key,
+                                 .secret_key = keys.secret_key,
+                                 .session_token = keys.session_token,
+                                 .region = a->region,
+                                 .service = e->service,
+                                 .time_ms = clock_wall_ms(a->clock) };
+    struct head head = head_make(call, e->host);
+    struct sigv4_request to_sign = { .method = call->method,
+                                     .path = call->path,
+                                     .query = call->query,
+                                     .headers = head.to_sign,
+                                     .body_hash = body_hash };
+    auto_sigv4 struct sigv4 s = { 0 };
+    int rc = sigv4_sign(&s, &scope, &to_sign, SIGV4_USUAL, err);
+    if (rc == 0) {
+        struct http_header *end = head.sent;
+        while (end->name)
+            end++;
+        *end++ = (struct http_header){ "X-Amz-Date", s.date };
+        if (keys.session_token)
+            *end++ = (struct http_header){ "X-Amz-Security-Token", keys.session_token };
+        *end = (struct http_header){ "Authorization", buf_str(&s.authorization) };
+        req->headers = head.sent;
+        rc = http_send(a->http, req, resp, err);
+        req->headers = NULL;
+    }
+    head_release(&head);
+    if (rc == 0 && (resp->status < 200 || resp->status > 299))
+        rc = decode_error(resp, err);
+    return rc;
+}
+
+/* The wait before try n + 1, or -1 where there is no sense in one. */
+static int64_t wait_before_next(const struct aws *a, const struct error *err, unsigned n,
+                                unsigned attempts)
+{
+    if (!err->retryable || n >= attempts || a->retry_after_ms > RETRY_AFTER_MAX_MS)
+        return -1;
+    int64_t ms = backoff_full_jitter_ms(a->retry.base_ms, a->retry.cap_ms, n);
+    if (ms < a->retry_after_ms)
+        ms = a->retry_after_ms;
+    if (a->retry.deadline_ms && clock_mono_ms(a->clock) + ms >= a->retry.deadline_ms)
+        return -1;
+    return ms;
+}
+
+static int send_tries(struct aws *a, const struct aws_call *call, struct http_request *req,
+                      struct http_response *resp, struct error *err)
+{
+    char body_hash[DIGEST_SHA256_HEX];
+    digest_sha256_hex(call->body_len ? call->body : "", call->body_len, body_hash);
+    unsigned attempts = call->attempts ? call->attempts : a->retry.attempts;
+    for (unsigned n = 1;; n++) {
+        req->timeout_ms = a->timeout_ms;
+        if (a->retry.deadline_ms) {
+            int64_t left = a->retry.deadline_ms - clock_mono_ms(a->clock);
+            if (left <= 0)
+                return error_set(err, ERR_TIMEOUT, 0, "no time is left for the call");
+            if (!req->timeout_ms || req->timeout_ms > left)
+                req->timeout_ms = left;
+        }
+        if (try_once(a, call, req, body_hash, resp, err) == 0)
+            return 0;
+        a->retry_after_ms = resp->status ? http_retry_after_ms(resp, a->clock) : -1;
+        int64_t wait_ms = wait_before_next(a, err, n, attempts);
+        if (wait_ms < 0)
+            return -1;
+        if (http_wait(a->clock, wait_ms, a->cancel) < 0)
+            return error_set(err, ERR_CANCELLED, 0, "given up between two tries");
+    }
+}
+
+int aws_send(struct aws *a, const struct aws_call *call, struct http_response *resp,
+             struct error *err)
+{
+    struct error mine = { 0 };
+    const char *query = call->query && call->query[0] ? call->query : NULL;
+    auto_free char *url = mem_printf("%s%s%s%s", a->endpoints[call->service].base, call->path,
+                                     query ? "?" : "", query ? query : "");
+    struct http_request req = { .method = call->method,
+                                .url = url,
+                                .body = call->body,
+                                .body_len = call->body_len,
+                                .max_response = call->max_response,
+                                .cancel = a->cancel,
+                                .once = call->attempts == 1 };
+    http_response_release(resp);
+    a->retry_after_ms = -1;
+    int rc = send_tries(a, call, &req, resp, &mine);
+    if (rc < 0 && err)
+        *err = mine;
+    return rc;
+}
+
+int aws_send_json11(struct aws *a, enum aws_service service, const char *target, const char *json,
+                    struct json_object **out, struct error *err)
+{
+    const struct http_header headers[] = { { "Content-Type", "application/x-amz-json-1.1" },
+                                           { "X-Amz-Target", target },
+                                           { NULL, NULL } };
+    struct aws_call call = { .service = service,
+                             .method = "POST",
+                             .path = "/",
+                             .headers = headers,
+                             .body = json,
+                             .body_len = strlen(json) };
+    *out = NULL;
+    auto_response struct http_response resp = { 0 };
+    int rc = aws_send(a, &call, &resp, err);
+    if (resp.status == 0)
+        return -1;
+    struct error not_json = { 0 };
+    if (json_parse(buf_str(&resp.body), resp.body.len, JSON_DEPTH, out, &not_json) < 0)
+        *out = NULL;
+    if (rc == 0 && !json_object_is_type(*out, json_type_object)) {
+        json_put_ptr(out);
+        return error_set(err, ERR_PROTOCOL, resp.status, "the answer to %s is not a JSON object",
+                         target);
+    }
+    return rc;
+}
