@@ -1,0 +1,66 @@
+/* input.h - what a workflow is asked to do: the one reader and judge of it, for the API that takes
+ * it and the durable function that gets it (which others may invoke too).
+ *
+ *   {"pattern":"callback",
+ *    "task":{"command":["a","b"],"environment":{"K":"V"},"cpu":256,"memory":512,
+ *            "taskDefinition":"job:7"},
+ *    "input":any,            fetched by the container, never in its environment
+ *    "timeoutSeconds":3600,  1 to 604800; the job's time from its start to its report
+ *    "startTimeoutSeconds",  1 to timeoutSeconds; the time until its first contact; none by default
+ *    "heartbeatSeconds":60}  1 to 3600; silence that long after a first heartbeat is a failure
+ * or, with the fields of AWS's sample and no pattern, at least one of
+ *   {"message":"text","processingTime":10}   which become MESSAGE and PROCESSING_TIME.
+ *
+ * All members but `pattern` are optional. Pure: no I/O, any thread with objects of its own. */
+#ifndef LAUNCHER_INPUT_H
+#define LAUNCHER_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/aws/ecs_client.h"
+#include "shared/base/json.h"
+
+#define INPUT_MAX            (1024 * 1024) /* bytes of the whole text: Lambda's limit for events */
+#define INPUT_TIMEOUT_S      3600
+#define INPUT_TIMEOUT_MAX_S  604800
+#define INPUT_HEARTBEAT_S    60
+#define INPUT_HEARTBEAT_MAX  3600
+#define INPUT_PROCESSING_MAX 3600
+#define INPUT_COMMAND_ITEMS  512
+#define INPUT_ENVIRONMENT    256
+#define INPUT_FAULTS         20 /* no more are listed */
+
+/* Strings live in `doc`. */
+struct input {
+    bool sample;
+    const char **command;         /* NULL-ended; NULL: the image's own */
+    struct ecs_pair *environment; /* ended by a NULL name; never NULL once parsed */
+    char cpu[16];                 /* as text; "" where it is not asked for */
+    char memory[16];
+    const char *task_definition; /* NULL: the configured one */
+    struct json_object *input;   /* NULL: none, or null */
+    int64_t timeout_s;
+    int64_t start_timeout_s; /* 0: none */
+    int64_t heartbeat_s;
+
+    struct json_object *doc; /* private: one reference */
+    char processing[24];     /* private: PROCESSING_TIME */
+};
+
+/* Reads `doc` (borrowed; a reference is kept). `allowed` lists the task definitions that may be
+ * named, as config_allows reads it. 0; or -1 with *faults a new array of {"pointer","detail"}, not
+ * empty. Release *in in any case. */
+int input_parse(struct json_object *doc, const char *const *allowed, struct input *in,
+                struct json_object **faults) CHECKED;
+void input_release(struct input *in);
+#define auto_input __attribute__((cleanup(input_release)))
+
+/* "/a: detail; /b: detail" in new memory. */
+char *input_faults_text(struct json_object *faults) CHECKED;
+/* Appends one to *faults, which is made where it is NULL. Printf-like; `pointer` is copied. */
+void input_fault(struct json_object **faults, const char *pointer, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
