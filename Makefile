@@ -8,6 +8,11 @@
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+# As many jobs as there are processors, unless the caller says otherwise.
+ifeq ($(MAKELEVEL)$(findstring j,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SANITIZE ?=
 DEV ?= $(if $(CI),1,)
@@ -203,4 +208,4 @@ clean: ## remove everything that was built
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
