@@ -1,0 +1,12 @@
+/* calls.h - one call to the receiver, for scripts that report by themselves. */
+#ifndef CONTAINER_CALLS_H
+#define CONTAINER_CALLS_H
+
+#include "container/config.h"
+
+/* Makes the call that cfg->action names and tries again what can succeed later: a heartbeat for ten
+ * seconds, a report until the report deadline. Returns the exit status: 0, 64 (wrong arguments), 74
+ * (not accepted), 75 (the workflow no longer waits); *err says why it is not 0. */
+int calls_make(const struct config *cfg, struct error *err) CHECKED;
+
+#endif

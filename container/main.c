@@ -1,0 +1,69 @@
+/* callback-run: the program inside the task. See README.md, and --help. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "container/calls.h"
+#include "container/config.h"
+#include "container/exits.h"
+#include "container/run.h"
+#include "container/sample.h"
+#include "shared/aws/http.h"
+#include "shared/base/opts.h"
+
+/* Standard streams that were closed are held, so that no socket gets their number; close-on-exec,
+ * so that the command finds them closed. */
+static void hold_closed_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+            _exit(EXIT_START_FAILED);
+}
+
+static int with_network(const struct config *cfg, struct log *log, struct error *err)
+{
+    bool abandoned = false;
+    int status;
+    if (!cfg->no_callback)
+        http_global_init();
+    if (cfg->action == ACTION_RUN) {
+        status = run(cfg, environ, log, &abandoned);
+    } else {
+        status = calls_make(cfg, err);
+        if (status != 0)
+            log_error(log, log_event("call_failed"), log_err(err));
+    }
+    if (abandoned)
+        _exit(status);
+    if (!cfg->no_callback)
+        http_global_cleanup();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct config cfg = { 0 };
+    struct error err = { 0 };
+    struct log *log = NULL;
+    int status = EXIT_USAGE;
+
+    hold_closed_streams();
+    int rc = config_load(&cfg, argc, argv, environ, &err);
+    if (rc == OPTS_DONE) {
+        status = EXIT_SUCCESS;
+    } else if (rc == 0) {
+        log = log_open(STDERR_FILENO, cfg.log_level, "callback-run");
+        if (cfg.action != ACTION_SAMPLE)
+            status = with_network(&cfg, log, &err);
+        else if (sample_run(cfg.arg_count + 1, cfg.args - 1, environ, STDOUT_FILENO, &err) >= 0)
+            status = EXIT_SUCCESS;
+        else
+            rc = -1;
+    }
+    if (rc == -1)
+        fprintf(stderr, "callback-run: %s\n", err.msg);
+    log_close(log);
+    config_release(&cfg);
+    return status;
+}
