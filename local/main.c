@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "local/aws/aws_api.h"
+#include "local/aws/ecs.h"
 #include "local/local.h"
+#include "local/shim.h"
 #include "shared/base/opts.h"
 #include "shared/base/signals.h"
 
@@ -29,6 +31,7 @@ struct program {
     struct config *config;
     struct local local;
     struct httpd *aws;
+    struct ecs *ecs;
     char *aws_url;
     int signals;
 };
@@ -40,6 +43,8 @@ static void on_signal(void *arg)
     if (read(p->signals, &info, sizeof(info)) != sizeof(info))
         return;
     log_info(p->local.log, log_event("stopping"), log_int("signal", info.ssi_signo));
+    if (p->ecs)
+        ecs_tasks_shut_down(ecs_tasks(p->ecs));
     loop_stop(p->local.loop);
 }
 
@@ -126,7 +131,7 @@ static int start(struct program *p, struct error *err)
         return -1;
     p->aws_url = mem_printf("http://%s", httpd_address(p->aws));
     local->aws_url = p->aws_url;
-    if (loop_serve(local->loop, p->aws, err) < 0)
+    if (!(p->ecs = ecs_new(local, err)) || loop_serve(local->loop, p->aws, err) < 0)
         return -1;
     log_info(local->log, log_event("listening"), log_str("service", "aws"),
              log_str("url", p->aws_url));
@@ -141,6 +146,7 @@ static void stop(struct program *p)
         loop_unserve(local->loop, p->aws);
         httpd_stop(p->aws);
     }
+    ecs_free(p->ecs);
     aws_api_free(local->api);
     if (local->loop)
         loop_unwatch(local->loop, p->signals);
@@ -158,8 +164,20 @@ static void stop(struct program *p)
     free(p->settings.path);
 }
 
+/* `local-aws shim FOLDER`: not for people, it is how a task is started. */
+static int run_shim(const char *folder)
+{
+    struct error err = { 0 };
+    if (shim_run(folder, &err) == 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "local-aws shim: %s\n", err.msg);
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "shim") == 0)
+        return run_shim(argv[2]);
     struct program p = { .signals = -1 };
     struct error err = { 0 };
     int status = EXIT_FAILURE;

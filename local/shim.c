@@ -94,8 +94,6 @@ static int read_spec(struct shim *s, struct error *err)
         c->env = read_env(json_get_obj(item, "environment"));
         c->essential = json_get_bool(item, "essential", true);
         c->stop_timeout_ms = json_get_int(item, "stopTimeoutSeconds", STOP_DEFAULT_S) * 1000;
-        if (!c->argv[0])
-            return error_set(err, ERR_INVALID, 0, "spec.json: /containers/%zu/argv: is empty", i);
     }
     return 0;
 }
@@ -151,6 +149,10 @@ static int start(struct shim *s, size_t i)
     struct container *c = &s->containers[i];
     struct shim_container *told = &s->status.containers[i];
     int report[2];
+    if (!c->argv[0]) {
+        told->error = mem_dup("no command specified");
+        return -1;
+    }
     if (pipe2(report, O_CLOEXEC) < 0) {
         failed_to_start(told, "pipe", errno);
         return -1;
