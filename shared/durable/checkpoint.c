@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/base/buf.h"
 #include "shared/base/digest.h"
@@ -79,11 +78,13 @@ void checkpoint_add(struct checkpoint *c, struct update *u)
 
 /* ---- failures -------------------------------------------------------------------------------- */
 
-/* AWS writes "Invalid checkpoint token", some of its SDKs "Invalid Checkpoint Token". */
+/* AWS writes "Invalid checkpoint token", some of its SDKs look for "Invalid Checkpoint Token". The
+ * client may have put the call's name and a colon before it. */
 static bool token_is_stale(const struct error *err)
 {
-    return strcmp(err->type, "InvalidParameterValueException") == 0 &&
-           strncasecmp(err->msg, STALE_TOKEN, strlen(STALE_TOKEN)) == 0;
+    const char *at = strcasestr(err->msg, STALE_TOKEN);
+    return at && (at == err->msg || at[-1] == ' ') &&
+           strcmp(err->type, "InvalidParameterValueException") == 0;
 }
 
 static enum checkpoint_result class_of(const struct error *err)

@@ -29,6 +29,7 @@
 #define DURABLE_DURABLE_H
 
 #include <json-c/json.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -212,5 +213,9 @@ void durable_step_log(struct durable_step *step, enum durable_log_level level, c
  * (and has told Lambda so). */
 int durable_serve(char *const *env, durable_fn *handler, void *arg,
                   struct durable_error *err) DURABLE_CHECKED;
+/* The same, and returns 0 soon after *stop has become true: between two invocations, one that runs
+ * is finished first. Programs that stop on SIGTERM use it. */
+int durable_serve_until(char *const *env, const atomic_bool *stop, durable_fn *handler, void *arg,
+                        struct durable_error *err) DURABLE_CHECKED;
 
 #endif

@@ -3,7 +3,8 @@
  *
  * One invocation at a time: GET next (no time limit, the sandbox may be frozen meanwhile), handler,
  * POST response or error. Losing an answer post or a single `next` does not end the loop; a 5xx
- * from the Runtime API does, as AWS asks for. One thread. */
+ * from the Runtime API does, as AWS asks for, and so does a `next` that fails for give_up_ms on
+ * end. Connections are kept open between the requests. One thread. */
 #ifndef LAMBDA_RUNTIME_H
 #define LAMBDA_RUNTIME_H
 
@@ -20,8 +21,9 @@ struct lambda_invocation {
     size_t payload_len;
 };
 
-/* Returns 0 with the response's JSON text in `response`, or -1 with *err: posted to /error with
- * err->type (or "Runtime.HandlerError") as errorType and err->msg. */
+/* Returns 0 with the response's JSON text in `response` (at most 6 MiB, Lambda's limit), or -1 with
+ * *err: posted to /error with err->type (or "HandlerError") as errorType and err->msg. Types that
+ * begin with "Runtime." are Lambda's own: it invokes again at once after those. */
 typedef int lambda_handler_fn(const struct lambda_invocation *inv, void *arg, struct buf *response,
                               struct error *err);
 
@@ -30,10 +32,13 @@ struct lambda_runtime_config {
     struct log *log; /* requestId is set on it for each invocation */
     const struct clock *clock;
     unsigned max_invocations; /* 0: no end; tests use it */
+    int64_t give_up_ms;       /* how long `next` may fail without a break; 0: 10,000 */
+    /* Once it is true no further invocation is taken; one that runs is finished. May be NULL. */
+    const atomic_bool *stop;
 };
 
-/* Serves until the Runtime API ends it. 0: max_invocations reached. -1: *err says why the loop
- * cannot go on. */
+/* Serves until the Runtime API ends it. 0: max_invocations reached, or stopped. -1: *err says why
+ * the loop cannot go on. */
 int lambda_runtime_run(const struct lambda_runtime_config *cfg, lambda_handler_fn *handler,
                        void *arg, struct error *err) CHECKED;
 /* Reports that the function could not start (POST init/error); the caller then exits non-zero. */

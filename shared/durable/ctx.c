@@ -1,0 +1,230 @@
+#include "shared/durable/ctx.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/durable/error.h"
+
+#define NAME_MAX_BYTES 256
+
+void ctx_init_root(struct durable_ctx *ctx, struct execution *x)
+{
+    *ctx = (struct durable_ctx){ .x = x, .prefix = "" };
+}
+
+void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding)
+{
+    *ctx = (struct durable_ctx){
+        .x = parent->ctx->x, .prefix = parent->raw, .rebuilding = rebuilding, .live = rebuilding
+    };
+    memcpy(ctx->parent_id, parent->id, sizeof(ctx->parent_id));
+}
+
+/* ---- latching -------------------------------------------------------------------------------- */
+
+static enum durable_rc latch(struct durable_ctx *ctx, enum durable_rc rc)
+{
+    if (ctx->latch == DURABLE_OK)
+        ctx->latch = rc;
+    return ctx->latch;
+}
+
+enum durable_rc ctx_fatal(struct durable_ctx *ctx, enum checkpoint_result as,
+                          struct durable_error *err, const char *type, const char *fmt, ...)
+{
+    struct execution *x = ctx->x;
+    if (!x->ended) {
+        va_list ap;
+        va_start(ap, fmt);
+        auto_free char *text = mem_vprintf(fmt, ap);
+        va_end(ap);
+        durable_error_set(&x->why, type, "%s", text);
+        x->ended = as;
+    }
+    durable_error_copy(err, &x->why);
+    ctx->latch = DURABLE_FATAL;
+    return DURABLE_FATAL;
+}
+
+enum durable_rc ctx_enter(struct durable_ctx *ctx, struct durable_error *err)
+{
+    if (ctx->x->ended) {
+        ctx->latch = DURABLE_FATAL;
+        durable_error_copy(err, &ctx->x->why);
+        return DURABLE_FATAL;
+    }
+    if (ctx->latch != DURABLE_OK)
+        return ctx->latch;
+    if (ctx->busy)
+        return ctx_fatal(ctx, CHECKPOINT_EXECUTION, err, "ContextValidationError",
+                         "an operation was called on a context while the body of its child runs; "
+                         "use the context that the body was given");
+    return DURABLE_OK;
+}
+
+enum durable_rc ctx_park(struct durable_ctx *ctx)
+{
+    return latch(ctx, DURABLE_SUSPENDED);
+}
+
+static enum durable_rc suspend(struct durable_ctx *ctx)
+{
+    ctx->x->awaits = true;
+    return latch(ctx, DURABLE_SUSPENDED);
+}
+
+enum durable_rc ctx_recordable(struct durable_ctx *ctx)
+{
+    return checkpoint_closed(ctx->x->checkpoint) ? suspend(ctx) : DURABLE_OK;
+}
+
+enum durable_rc ctx_flush(struct durable_ctx *ctx, struct durable_error *err)
+{
+    struct error why = { 0 };
+    enum checkpoint_result result = checkpoint_flush(ctx->x->checkpoint, &why);
+    if (result == CHECKPOINT_OK)
+        return DURABLE_OK;
+    if (result == CHECKPOINT_CLOSED)
+        return suspend(ctx); /* the service invokes again and then takes it */
+    auto_durable_error struct durable_error text = { 0 };
+    error_from(&text, "CheckpointError", &why);
+    return ctx_fatal(ctx, result, err, "CheckpointError", "checkpoint: %s", text.message);
+}
+
+enum durable_rc ctx_await(struct durable_ctx *ctx, const char *id, struct durable_error *err)
+{
+    /* Nothing may be sent after this decision: an answer could bring the very outcome, which the
+     * service would then take for seen. */
+    DURABLE_TRY(ctx_flush(ctx, err));
+    const struct operation *record = journal_find(ctx->x->journal, id);
+    if (operation_ended(record) || operation_status(record) == OP_READY)
+        return DURABLE_OK;
+    return ctx->rebuilding ? ctx_park(ctx) : suspend(ctx);
+}
+
+/* ---- one operation --------------------------------------------------------------------------- */
+
+static bool name_valid(const char *name)
+{
+    if (!name)
+        return true;
+    size_t len = strnlen(name, NAME_MAX_BYTES + 1);
+    if (len == 0 || len > NAME_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (name[i] < ' ' || name[i] > '~')
+            return false;
+    return true;
+}
+
+enum durable_rc op_invalid(struct durable_error *err, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    auto_free char *text = mem_vprintf(fmt, ap);
+    va_end(ap);
+    durable_error_set(err, VALIDATION_TYPE, "%s", text);
+    return DURABLE_FAILED;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static enum durable_rc mismatch(const struct op *op, struct durable_error *err, const char *what,
+                                const char *recorded, const char *called)
+{
+    return ctx_fatal(
+        op->ctx, CHECKPOINT_EXECUTION, err, NON_DETERMINISM_TYPE,
+        "Non-deterministic execution detected: Operation %s mismatch for step \"%s\". "
+        "Expected %s \"%s\", but got \"%s\". The same operations must be called in the "
+        "same order with the same names on each run.",
+        what, op->raw, what, recorded ? recorded : "(none)", called ? called : "(none)");
+}
+
+static enum durable_rc check_record(const struct op *op, struct durable_error *err)
+{
+    const struct operation *r = op->record;
+    if (!r)
+        return DURABLE_OK;
+    if (r->type != op->type)
+        return mismatch(op, err, "type", op_type_name(r->type), op_type_name(op->type));
+    if (!same_text(r->name, op->name))
+        return mismatch(op, err, "name", r->name, op->name);
+    if (!same_text(r->subtype, op->subtype))
+        return mismatch(op, err, "subtype", r->subtype, op->subtype);
+    return DURABLE_OK;
+}
+
+enum durable_rc op_begin(struct durable_ctx *ctx, enum op_type type, const char *subtype,
+                         const char *name, struct op *op, struct durable_error *err)
+{
+    *op = (struct op){ .ctx = ctx, .type = type, .subtype = subtype, .name = name };
+    DURABLE_TRY(ctx_enter(ctx, err));
+    if (!name_valid(name))
+        return op_invalid(err, "an operation's name has 1 to %d printable ASCII characters",
+                          NAME_MAX_BYTES);
+    op->raw = opid_raw(ctx->prefix, ++ctx->count);
+    opid_wire(op->raw, op->id);
+    op_reload(op);
+    if (!op->record && !ctx->rebuilding)
+        ctx->live = true;
+    return check_record(op, err);
+}
+
+void op_release(struct op *op)
+{
+    free(op->raw);
+    op->raw = NULL;
+}
+
+void op_reload(struct op *op)
+{
+    op->record = journal_find(op->ctx->x->journal, op->id);
+}
+
+void op_send(const struct op *op, enum update_action action, struct update_fields f)
+{
+    f.id = op->id;
+    f.parent_id = op->ctx->parent_id[0] ? op->ctx->parent_id : NULL;
+    f.name = op->name;
+    f.subtype = op->subtype;
+    f.type = op->type;
+    f.action = action;
+    checkpoint_add(op->ctx->x->checkpoint, update_new(&f));
+}
+
+/* ---- about the execution --------------------------------------------------------------------- */
+
+const char *durable_execution_arn(const struct durable_ctx *ctx)
+{
+    return ctx->x->arn;
+}
+
+const char *durable_execution_name(const struct durable_ctx *ctx)
+{
+    return ctx->x->name;
+}
+
+int64_t durable_execution_start_ms(const struct durable_ctx *ctx)
+{
+    return ctx->x->start_ms;
+}
+
+const char *durable_request_id(const struct durable_ctx *ctx)
+{
+    return ctx->x->request_id;
+}
+
+bool durable_is_replaying(const struct durable_ctx *ctx)
+{
+    if (ctx->live)
+        return false;
+    char id[OPID_WIRE];
+    auto_free char *raw = opid_raw(ctx->prefix, ctx->count + 1);
+    opid_wire(raw, id);
+    return journal_find(ctx->x->journal, id) != NULL;
+}

@@ -1,0 +1,14 @@
+/* step.h - what a step's body is told about itself. The body's thread only. */
+#ifndef DURABLE_STEP_H
+#define DURABLE_STEP_H
+
+#include "shared/base/digest.h"
+#include "shared/durable/ctx.h"
+
+struct durable_step {
+    const struct op *op;
+    unsigned attempt;
+    char token[DIGEST_SHA256_HEX];
+};
+
+#endif
