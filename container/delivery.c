@@ -2,12 +2,12 @@
 
 #include "shared/base/backoff.h"
 
-#define BASE_MS     250
-#define CAP_MS      10000
-#define TRY_MS      20000
-#define LAST_TRY_MS 1000 /* before the deadline */
-#define AT_LEAST_MS 20   /* between two tries: full jitter may give 0 */
-#define LEFT_ENOUGH 100  /* ms before the deadline in which a try still makes sense */
+#define BASE_MS   250
+#define CAP_MS    10000
+#define TRY_MS    20000 /* for one try */
+#define LAST_MS   1000  /* before the deadline, in which Retry-After no longer counts */
+#define PAUSE_MS  20    /* at least between two tries: full jitter may give 0 */
+#define ENOUGH_MS 50    /* left for a try to make sense */
 
 int64_t delivery_timeout_ms(const struct delivery *d, int64_t now_ms)
 {
@@ -15,15 +15,20 @@ int64_t delivery_timeout_ms(const struct delivery *d, int64_t now_ms)
     return left < TRY_MS ? left : TRY_MS;
 }
 
-int64_t delivery_before_deadline(struct delivery *d, int64_t due_ms, int64_t now_ms)
+static int64_t pause_ms(unsigned failures)
 {
-    if (due_ms <= d->deadline_ms - LAST_TRY_MS)
+    int64_t ms = backoff_full_jitter_ms(BASE_MS, CAP_MS, failures);
+    return ms < PAUSE_MS ? PAUSE_MS : ms;
+}
+
+int64_t delivery_before_deadline(const struct delivery *d, int64_t due_ms, int64_t now_ms)
+{
+    int64_t last_ms = d->deadline_ms - LAST_MS;
+    if (due_ms <= last_ms)
         return due_ms;
-    d->last_try = true;
-    int64_t last = d->deadline_ms - LAST_TRY_MS;
-    if (last < now_ms + AT_LEAST_MS)
-        last = now_ms + AT_LEAST_MS;
-    return last < due_ms ? last : due_ms;
+    if (now_ms >= last_ms)
+        last_ms = now_ms + pause_ms(1);
+    return last_ms < due_ms ? last_ms : due_ms;
 }
 
 enum delivery_end delivery_next(struct delivery *d, const struct reply *reply, int64_t now_ms,
@@ -47,13 +52,9 @@ enum delivery_end delivery_next(struct delivery *d, const struct reply *reply, i
         break;
     }
     d->failures++;
-    if (d->last_try || now_ms >= d->deadline_ms - LEFT_ENOUGH)
-        return DELIVERY_TIMED_OUT;
-    int64_t wait_ms = backoff_full_jitter_ms(BASE_MS, CAP_MS, d->failures);
-    if (wait_ms < AT_LEAST_MS)
-        wait_ms = AT_LEAST_MS;
+    int64_t wait_ms = pause_ms(d->failures);
     if (wait_ms < reply->retry_after_ms)
         wait_ms = reply->retry_after_ms;
     *due_ms = delivery_before_deadline(d, now_ms + wait_ms, now_ms);
-    return DELIVERY_PENDING;
+    return *due_ms < d->deadline_ms - ENOUGH_MS ? DELIVERY_PENDING : DELIVERY_TIMED_OUT;
 }

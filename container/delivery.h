@@ -6,7 +6,6 @@
 #ifndef CONTAINER_DELIVERY_H
 #define CONTAINER_DELIVERY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "container/client.h"
@@ -24,15 +23,14 @@ enum delivery_end {
 struct delivery {
     int64_t deadline_ms; /* monotonic; may be set earlier at any time */
     unsigned failures;
-    bool last_try;
 };
 
 /* What `reply`, which came at `now_ms`, means: an end, or DELIVERY_PENDING and in *due_ms when to
  * try again. */
 enum delivery_end delivery_next(struct delivery *d, const struct reply *reply, int64_t now_ms,
                                 int64_t *due_ms);
-/* Moves a try that is due at `due_ms` so that it comes before the deadline. */
-int64_t delivery_before_deadline(struct delivery *d, int64_t due_ms, int64_t now_ms);
+/* When a try that is due at `due_ms` is to be made, so that it comes before the deadline. */
+int64_t delivery_before_deadline(const struct delivery *d, int64_t due_ms, int64_t now_ms);
 /* How long the try that begins now may take. */
 int64_t delivery_timeout_ms(const struct delivery *d, int64_t now_ms);
 
