@@ -1,0 +1,136 @@
+#include "callback-receiver/liveness.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+
+#define TICK_MS     500
+#define HELD_UP_MS  5000 /* a tick so late that the receiver did not hear its jobs either */
+#define JUDGE_LIMIT 100  /* of one transaction */
+#define PURGE_MS    60000
+#define PURGE_LIMIT 500
+
+struct liveness {
+    struct writer *writer;
+    struct delivery *delivery;
+    struct metrics *metrics;
+    struct log *log;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool stopping; /* under lock */
+};
+
+/* Runs one operation; -1: the store is away (the writer has logged it). */
+static int run(struct liveness *l, struct store_op *op)
+{
+    struct error err;
+    op->now_ms = clock_wall_ms(clock_system());
+    return writer_call(l->writer, &op, 1, &err);
+}
+
+static int judge(struct liveness *l)
+{
+    struct store_op op = { .action = STORE_JUDGE, .limit = JUDGE_LIMIT };
+    int rc = run(l, &op);
+    bool any = false;
+    for (size_t i = 0; rc == 0 && i < op.count; i++) {
+        const struct callback *c = &op.items[i].record;
+        if (c->state != CALLBACK_ACCEPTED)
+            continue;
+        any = true;
+        metrics_add(l->metrics, METRIC_JUDGED);
+        log_warn(l->log, log_event("job_silent"), log_str("id", c->id),
+                 log_str("as", c->first_heartbeat_ms ? "Task.HeartbeatLost" : "Task.StartTimeout"),
+                 log_int("lastContactMs", c->last_contact_ms));
+    }
+    store_op_release(&op);
+    if (any)
+        delivery_kick(l->delivery);
+    return rc;
+}
+
+static int run_plain(struct liveness *l, enum store_action action, size_t limit)
+{
+    struct store_op op = { .action = action, .limit = limit };
+    int rc = run(l, &op);
+    store_op_release(&op);
+    return rc;
+}
+
+/* True: asked to stop. */
+static bool wait_tick(struct liveness *l)
+{
+    int64_t until = clock_mono_ms(clock_system()) + TICK_MS;
+    struct timespec at = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+    pthread_mutex_lock(&l->lock);
+    while (!l->stopping && clock_mono_ms(clock_system()) < until)
+        pthread_cond_timedwait(&l->stop, &l->lock, &at);
+    bool stop = l->stopping;
+    pthread_mutex_unlock(&l->lock);
+    return stop;
+}
+
+static void *loop(void *arg)
+{
+    struct liveness *l = arg;
+    /* The wall clock is watched: it goes on while a machine sleeps, as the jobs may have. */
+    int64_t heard_ms = clock_wall_ms(clock_system());
+    int64_t purged_ms = 0;
+    while (!wait_tick(l)) {
+        int64_t now = clock_wall_ms(clock_system());
+        bool held_up = now - heard_ms > HELD_UP_MS;
+        if (held_up) {
+            log_warn(l->log, log_event("held_up"), log_int("ms", now - heard_ms));
+            if (run_plain(l, STORE_GRACE, 0) < 0)
+                continue; /* still away */
+        } else if (judge(l) < 0) {
+            continue;
+        }
+        heard_ms = now;
+        if (now - purged_ms >= PURGE_MS && run_plain(l, STORE_PURGE, PURGE_LIMIT) == 0)
+            purged_ms = now;
+    }
+    return NULL;
+}
+
+struct liveness *liveness_start(struct writer *writer, struct delivery *delivery,
+                                struct metrics *metrics, struct log *log, struct error *err)
+{
+    struct liveness *l = mem_alloc(sizeof(*l));
+    l->writer = writer;
+    l->delivery = delivery;
+    l->metrics = metrics;
+    l->log = log;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->stop, &attr);
+    pthread_condattr_destroy(&attr);
+    int rc = pthread_create(&l->thread, NULL, loop, l);
+    if (rc == 0)
+        return l;
+    error_set_errno(err, rc, "cannot start a thread");
+    pthread_cond_destroy(&l->stop);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+    return NULL;
+}
+
+void liveness_stop(struct liveness *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stopping = true;
+    pthread_cond_signal(&l->stop);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->thread, NULL);
+    pthread_cond_destroy(&l->stop);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}

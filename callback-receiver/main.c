@@ -1,0 +1,179 @@
+/* callback-receiver: takes what container jobs report, keeps it, and delivers it to Lambda. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "callback-receiver/api.h"
+#include "callback-receiver/config.h"
+#include "callback-receiver/liveness.h"
+#include "callback-receiver/ops.h"
+#include "callback-receiver/report.h"
+#include "callback-receiver/token_cmd.h"
+#include "shared/base/clock.h"
+#include "shared/base/signals.h"
+
+#define WAITERS_MAX     1024
+#define CONNECTIONS_MAX 1024
+#define IDLE_S          75 /* longer than a gateway keeps its connections (AWS: 60 s) */
+
+struct receiver {
+    struct metrics metrics;
+    struct token_keys *keys;
+    struct writer *writer;
+    struct waiters *waiters;
+    struct delivery *delivery;
+    struct liveness *liveness;
+    struct api *api;
+    struct ops *ops;
+    struct httpd *ops_http;
+    struct httpd *http;
+};
+
+static int open_store(struct receiver *r, const struct config *cfg, struct log *log,
+                      struct error *err)
+{
+    struct store *store = store_open(cfg->store, err);
+    if (!store)
+        return -1;
+    struct store_op start = { .action = STORE_START, .now_ms = clock_wall_ms(clock_system()) };
+    struct store_op *ops[] = { &start };
+    if (store_run(store, ops, 1, err) == 0)
+        r->writer = writer_start(store, NULL, log, err);
+    if (!r->writer)
+        store_close(store);
+    return r->writer ? 0 : -1;
+}
+
+static void say_listening(struct log *log, const char *service, const struct httpd *h)
+{
+    auto_free char *url = mem_printf("http://%s", httpd_address(h));
+    log_info(log, log_event("listening"), log_str("service", service), log_str("url", url));
+}
+
+static int listen_all(struct receiver *r, const struct config *cfg, struct log *log,
+                      struct error *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct httpd_config ops = { .listen = cfg->ops_listen,
+                                .threads = 1,
+                                .max_connections = 64,
+                                .idle_timeout_s = IDLE_S,
+                                .max_body = 1024,
+                                .handler = ops_handle,
+                                .arg = r->ops,
+                                .log = log };
+    struct httpd_config public = { .listen = cfg->listen,
+                                   .threads = cores < 1   ? 1
+                                              : cores > 4 ? 4
+                                                          : (unsigned)cores,
+                                   .max_connections = CONNECTIONS_MAX,
+                                   .idle_timeout_s = IDLE_S,
+                                   .max_body = REPORT_BODY_MAX,
+                                   .handler = api_handle,
+                                   .arg = r->api,
+                                   .log = log };
+    r->ops_http = httpd_start(&ops, err);
+    if (!r->ops_http)
+        return -1;
+    say_listening(log, "operations", r->ops_http);
+    r->http = httpd_start(&public, err);
+    if (!r->http)
+        return -1;
+    say_listening(log, "callbacks", r->http);
+    ops_set_ready(r->ops, true);
+    log_info(log, log_event("ready"));
+    return 0;
+}
+
+static int start(struct receiver *r, const struct config *cfg, struct log *log, struct error *err)
+{
+    r->keys = token_keys_new(cfg->token_keys, cfg->token_kid, err);
+    if (!r->keys || open_store(r, cfg, log, err) < 0)
+        return -1;
+    r->waiters = waiters_start(WAITERS_MAX, &r->metrics, err);
+    if (!r->waiters)
+        return -1;
+    struct delivery_config delivery = { .threads = (unsigned)cfg->delivery_threads,
+                                        .retry_base_ms = cfg->retry_base_ms,
+                                        .retry_cap_ms = cfg->retry_cap_ms,
+                                        .aws = &cfg->aws,
+                                        .writer = r->writer,
+                                        .waiters = r->waiters,
+                                        .metrics = &r->metrics,
+                                        .log = log };
+    r->delivery = delivery_start(&delivery, err);
+    if (!r->delivery)
+        return -1;
+    r->liveness = liveness_start(r->writer, r->delivery, &r->metrics, log, err);
+    if (!r->liveness)
+        return -1;
+    r->api = api_new(&(struct api_config){ .keys = r->keys,
+                                           .writer = r->writer,
+                                           .waiters = r->waiters,
+                                           .delivery = r->delivery,
+                                           .metrics = &r->metrics,
+                                           .log = log });
+    r->ops = ops_new(&(struct ops_config){ .token = cfg->ops_token,
+                                           .writer = r->writer,
+                                           .delivery = r->delivery,
+                                           .metrics = &r->metrics,
+                                           .log = log });
+    return listen_all(r, cfg, log, err);
+}
+
+/* No new connections, what is in flight is answered, deliveries end, the store closes. Every part
+ * may be missing where the start failed. */
+static void stop(struct receiver *r)
+{
+    if (r->ops)
+        ops_set_ready(r->ops, false);
+    if (r->http)
+        httpd_quiesce(r->http);
+    if (r->api)
+        api_drain(r->api);
+    liveness_stop(r->liveness);
+    delivery_stop(r->delivery);
+    waiters_stop(r->waiters);
+    httpd_stop(r->http);
+    if (r->ops)
+        ops_drain(r->ops);
+    httpd_stop(r->ops_http);
+    api_free(r->api);
+    ops_free(r->ops);
+    writer_stop(r->writer);
+    token_keys_free(r->keys);
+}
+
+static int serve(int argc, char **argv, struct error *err)
+{
+    struct config cfg;
+    struct receiver r = { 0 };
+    int rc = config_load(&cfg, argc, argv, environ, err);
+    if (rc == 0) {
+        struct log *log = log_open(STDERR_FILENO, cfg.log_level, "callback-receiver");
+        http_global_init();
+        rc = start(&r, &cfg, log, err);
+        if (rc == 0)
+            log_info(log, log_event("stopping"), log_int("signal", signals_wait()));
+        stop(&r);
+        http_global_cleanup();
+        if (rc == 0)
+            log_info(log, log_event("stopped"));
+        log_close(log);
+    }
+    config_release(&cfg);
+    return rc == OPTS_DONE ? 0 : rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = { 0 };
+    signals_block(); /* before any thread */
+    int rc = argc > 1 && strcmp(argv[1], "token") == 0
+                 ? token_cmd(argc - 1, argv + 1, environ, &err)
+                 : serve(argc, argv, &err);
+    if (rc < 0)
+        fprintf(stderr, "callback-receiver: %s\n", err.msg);
+    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

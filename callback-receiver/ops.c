@@ -1,0 +1,272 @@
+#include "callback-receiver/ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "callback-receiver/auth.h"
+#include "callback-receiver/view.h"
+#include "shared/base/clock.h"
+#include "shared/base/digest.h"
+#include "shared/base/opts.h"
+
+#define LIST_DEFAULT 100
+#define LIST_MAX     1000
+
+struct ops {
+    struct ops_config cfg;
+    struct metrics uncounted; /* the API's counters are for the API */
+    atomic_bool ready;
+    atomic_bool draining;
+    atomic_size_t asked;
+};
+
+struct question {
+    struct ops *ops;
+    struct httpd_request *req;
+    const struct entry *entry;
+    struct store_op op;
+};
+
+typedef void answer_fn(struct question *q);
+
+struct entry {
+    const char *path; /* ends in '/': an id follows */
+    const char *method;
+    bool open; /* to everybody */
+    enum store_action action;
+    unsigned states;
+    answer_fn *answer;
+};
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+static void ready(struct question *q)
+{
+    answer_body(q->req, &q->ops->uncounted, 200, "application/json", "{\"status\":\"ready\"}", 18);
+}
+
+static void gauge(struct buf *b, const char *name, const char *help, uint64_t value)
+{
+    buf_printf(b,
+               "# HELP callback_receiver_%s %s\n# TYPE callback_receiver_%s gauge\n"
+               "callback_receiver_%s %llu\n",
+               name, help, name, name, (unsigned long long)value);
+}
+
+static void metrics(struct question *q)
+{
+    auto_buf struct buf b = BUF_INIT(1 << 16);
+    size_t queued;
+    uint64_t commits, ops;
+    writer_counts(q->ops->cfg.writer, &queued, &commits, &ops);
+    metrics_print(q->ops->cfg.metrics, &b);
+    buf_add_str(&b, "# HELP callback_receiver_callbacks Callbacks in the store.\n"
+                    "# TYPE callback_receiver_callbacks gauge\n");
+    for (size_t i = 1; i < CALLBACK_STATES; i++)
+        buf_printf(&b, "callback_receiver_callbacks{state=\"%s\"} %lld\n", callback_state_name(i),
+                   (long long)q->op.counts[i]);
+    gauge(&b, "store_queue", "Operations that wait for the store.", queued);
+    buf_printf(&b,
+               "# HELP callback_receiver_store_commits_total Transactions.\n"
+               "# TYPE callback_receiver_store_commits_total counter\n"
+               "callback_receiver_store_commits_total %llu\n"
+               "# HELP callback_receiver_store_operations_total Operations in them.\n"
+               "# TYPE callback_receiver_store_operations_total counter\n"
+               "callback_receiver_store_operations_total %llu\n",
+               (unsigned long long)commits, (unsigned long long)ops);
+    answer_body(q->req, &q->ops->uncounted, 200, "text/plain; version=0.0.4", buf_str(&b), b.len);
+}
+
+static void list(struct question *q)
+{
+    auto_json struct json_object *o = json_object_new_object();
+    struct json_object *callbacks = json_object_new_array();
+    json_add(o, "callbacks", callbacks);
+    for (size_t i = 0; i < q->op.count; i++)
+        if (json_object_array_add(callbacks, view_callback(&q->op.items[i].record, NULL, NULL)) < 0)
+            abort();
+    size_t len;
+    const char *text = json_text(o, &len);
+    answer_body(q->req, &q->ops->uncounted, 200, "application/json", text, len);
+}
+
+static void redelivered(struct question *q)
+{
+    struct metrics *m = &q->ops->uncounted;
+    enum callback_state state = q->op.record.state;
+    switch (q->op.verdict) {
+    case CALLBACK_DONE:
+        log_info(q->ops->cfg.log, log_event("redeliver"), log_str("id", q->op.id));
+        delivery_kick(q->ops->cfg.delivery);
+        answer_state(q->req, m, 202, state, 0);
+        break;
+    case CALLBACK_NONE:
+        answer_problem(q->req, m, 404, CALLBACK_ABSENT, NULL, NULL, "No such callback.");
+        break;
+    case CALLBACK_OVER:
+        answer_problem(q->req, m, 410, state, NULL, NULL, "The workflow does not wait any more.");
+        break;
+    default:
+        answer_problem(q->req, m, 409, state, NULL, NULL,
+                       "Only what is dead or unconfirmed can be delivered again.");
+        break;
+    }
+}
+
+/* ---- requests ------------------------------------------------------------------------------ */
+
+static const struct entry entries[] = {
+    { "/healthz", "GET", true, STORE_COUNT, 0, NULL }, /* asks nothing */
+    { "/readyz", "GET", true, STORE_PROBE, 0, ready },
+    { "/metrics", "GET", false, STORE_COUNT, 0, metrics },
+    { "/pending", "GET", false, STORE_LIST, 1U << CALLBACK_ACCEPTED | 1U << CALLBACK_PENDING,
+      list },
+    { "/dead", "GET", false, STORE_LIST, 1U << CALLBACK_DEAD | 1U << CALLBACK_UNCONFIRMED, list },
+    { "/redeliver/", "POST", false, STORE_REDELIVER, 0, redelivered },
+};
+
+static void finished(struct store_op *op, const struct error *err, void *arg)
+{
+    (void)op;
+    struct question *q = arg;
+    struct ops *o = q->ops;
+    if (err)
+        answer_unavailable(q->req, &o->uncounted, "The store is away.");
+    else
+        q->entry->answer(q);
+    store_op_release(&q->op);
+    free(q);
+    atomic_fetch_sub(&o->asked, 1);
+}
+
+bool ops_loopback(const char *host)
+{
+    size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    if (len == 5 && strncmp(host, "[::1]", 5) == 0)
+        return true;
+    if (len == 9 && strncasecmp(host, "localhost", 9) == 0)
+        return true;
+    return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
+}
+
+/* 0, or the status that refuses. */
+static int check(const struct ops *o, const struct httpd_request *req)
+{
+    char peer[64];
+    const char *offered = auth_bearer(httpd_header(req, "Authorization"));
+    const char *host = httpd_header(req, "Host");
+    if (offered && o->cfg.token) {
+        size_t len = strlen(o->cfg.token);
+        return strlen(offered) == len && digest_equal(offered, o->cfg.token, len) ? 0 : 401;
+    }
+    httpd_peer(req, peer);
+    bool local = strncmp(peer, "127.", 4) == 0 || strncmp(peer, "::1:", 4) == 0;
+    if (local && host && ops_loopback(host) && !httpd_header(req, "Origin"))
+        return 0;
+    return o->cfg.token ? 401 : 403;
+}
+
+static const struct entry *find_entry(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        size_t len = strlen(entries[i].path);
+        bool prefix = entries[i].path[len - 1] == '/';
+        if (prefix ? strncmp(path, entries[i].path, len) == 0 &&
+                         strlen(path + len) == TOKEN_PUBLIC_ID - 1
+                   : strcmp(path, entries[i].path) == 0)
+            return &entries[i];
+    }
+    return NULL;
+}
+
+static bool read_limit(const struct httpd_request *req, size_t *limit)
+{
+    auto_free char *text = httpd_query_get(req, "limit");
+    int64_t n = LIST_DEFAULT;
+    if (text && opts_int(text, 1, LIST_MAX, &n) < 0)
+        return false;
+    *limit = (size_t)n;
+    return true;
+}
+
+static void ask(struct ops *o, struct httpd_request *req, const struct entry *e, size_t limit)
+{
+    struct question *q = mem_alloc(sizeof(*q));
+    q->ops = o;
+    q->req = req;
+    q->entry = e;
+    q->op.action = e->action;
+    q->op.states = e->states;
+    q->op.limit = limit;
+    q->op.now_ms = clock_wall_ms(clock_system());
+    if (e->action == STORE_REDELIVER)
+        memcpy(q->op.id, httpd_path(req) + strlen(e->path), sizeof(q->op.id));
+    httpd_park(req);
+    writer_submit(o->cfg.writer, &q->op, finished, q);
+}
+
+static void handle(struct ops *o, struct httpd_request *req)
+{
+    const char *method = httpd_method(req);
+    const struct entry *e = find_entry(httpd_path(req));
+    size_t limit;
+    int refused = e && e->open ? 0 : check(o, req);
+    if (refused)
+        answer_problem(req, &o->uncounted, refused, CALLBACK_ABSENT,
+                       refused == 401 ? "WWW-Authenticate" : NULL, "Bearer",
+                       "OPS_TOKEN is needed here, except on the loopback interface.");
+    else if (!e)
+        answer_problem(req, &o->uncounted, 404, CALLBACK_ABSENT, NULL, NULL, "No such path.");
+    else if (strcmp(method, e->method) != 0 &&
+             (strcmp(method, "HEAD") != 0 || strcmp(e->method, "GET") != 0))
+        answer_problem(req, &o->uncounted, 405, CALLBACK_ABSENT, "Allow",
+                       strcmp(e->method, "GET") == 0 ? "GET, HEAD" : e->method,
+                       "The method must be %s.", e->method);
+    else if (!e->answer)
+        answer_body(req, &o->uncounted, 200, "application/json", "{\"status\":\"ok\"}", 15);
+    else if (!read_limit(req, &limit))
+        answer_problem(req, &o->uncounted, 400, CALLBACK_ABSENT, NULL, NULL,
+                       "limit must be from 1 to %d.", LIST_MAX);
+    else if (e->action == STORE_PROBE && !atomic_load(&o->ready))
+        answer_unavailable(req, &o->uncounted, "Not ready.");
+    else {
+        atomic_fetch_add(&o->asked, 1);
+        ask(o, req, e, limit);
+    }
+}
+
+void ops_handle(struct httpd_request *req, void *arg)
+{
+    struct ops *o = arg;
+    atomic_fetch_add(&o->asked, 1); /* counted before it looks: see ops_drain */
+    if (atomic_load(&o->draining))
+        answer_unavailable(req, &o->uncounted, "The receiver is stopping.");
+    else
+        handle(o, req);
+    atomic_fetch_sub(&o->asked, 1);
+}
+
+struct ops *ops_new(const struct ops_config *cfg)
+{
+    struct ops *o = mem_alloc(sizeof(*o));
+    o->cfg = *cfg;
+    return o;
+}
+
+void ops_free(struct ops *o)
+{
+    free(o);
+}
+
+void ops_set_ready(struct ops *o, bool is_ready)
+{
+    atomic_store(&o->ready, is_ready);
+}
+
+void ops_drain(struct ops *o)
+{
+    atomic_store(&o->draining, true);
+    while (atomic_load(&o->asked) > 0)
+        clock_sleep_ms(clock_system(), 2);
+}

@@ -1,0 +1,55 @@
+#include "callback-receiver/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/mem.h"
+
+void store_op_clear(struct store_op *op)
+{
+    for (size_t i = 0; i < STORE_PAYLOADS; i++) {
+        free(op->out[i].text);
+        op->out[i] = (struct store_text){ 0 };
+    }
+    for (size_t i = 0; i < op->count; i++) {
+        mem_wipe(&op->items[i].record, sizeof(op->items[i].record));
+        free(op->items[i].body.text);
+    }
+    free(op->items);
+    op->items = NULL;
+    op->count = 0;
+    op->next_ms = 0;
+    op->verdict = CALLBACK_DONE;
+    mem_wipe(&op->record, sizeof(op->record));
+    memset(op->counts, 0, sizeof(op->counts));
+}
+
+void store_op_release(struct store_op *op)
+{
+    store_op_clear(op);
+    free(op->payload.text);
+    op->payload = (struct store_text){ 0 };
+}
+
+struct store *store_open(const char *url, struct error *err)
+{
+    static const char sqlite[] = "sqlite:";
+    if (strncmp(url, sqlite, strlen(sqlite)) == 0 && url[strlen(sqlite)])
+        return store_sqlite_open(url + strlen(sqlite), err);
+    if (strncmp(url, "redis://", 8) == 0 || strncmp(url, "rediss://", 9) == 0)
+        error_set(err, ERR_INVALID, 0, "a Redis store is not in this build: use sqlite:FILE");
+    else
+        error_set(err, ERR_INVALID, 0, "the store must be sqlite:FILE");
+    return NULL;
+}
+
+int store_run(struct store *s, struct store_op *const *ops, size_t count, struct error *err)
+{
+    return s->driver->run(s, ops, count, err);
+}
+
+void store_close(struct store *s)
+{
+    if (s)
+        s->driver->close(s);
+}

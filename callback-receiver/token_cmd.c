@@ -1,0 +1,111 @@
+#include "callback-receiver/token_cmd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/opts.h"
+#include "shared/token/token.h"
+
+struct token_options {
+    char *keys;
+    char *kid;
+    bool from_stdin;
+    bool public_id;
+    char *scope;
+    int64_t expires_s;
+};
+
+static int read_callback_id(char out[TOKEN_CALLBACK_ID + 1], struct error *err)
+{
+    size_t len = 0;
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, out + len, TOKEN_CALLBACK_ID + 1 - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set_errno(err, errno, "read the callback id");
+        if (n == 0)
+            break;
+        len += (size_t)n;
+        if (len > TOKEN_CALLBACK_ID)
+            return error_set(err, ERR_TOO_LARGE, 0, "a callback id has at most %d bytes",
+                             TOKEN_CALLBACK_ID);
+    }
+    while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
+        len--;
+    out[len] = '\0';
+    return 0;
+}
+
+static int print_line(const char *s, struct error *err)
+{
+    if (printf("%s\n", s) < 0 || fflush(stdout) != 0)
+        return error_set_errno(err, errno, "write to standard output");
+    return 0;
+}
+
+static int run(const struct token_options *o, struct error *err)
+{
+    struct token_content c = { 0 };
+    if (!o->from_stdin)
+        return error_set(err, ERR_INVALID, 0,
+                         "--callback-id-stdin is needed: the id is read from standard input");
+    if (strcmp(o->scope, "job") == 0)
+        c.scope = TOKEN_SCOPE_JOB;
+    else if (strcmp(o->scope, "launcher") == 0)
+        c.scope = TOKEN_SCOPE_LAUNCHER;
+    else
+        return error_set(err, ERR_INVALID, 0, "--scope: must be job or launcher");
+    if (!o->keys)
+        return error_set(err, ERR_INVALID, 0, "CALLBACK_TOKEN_KEYS is missing");
+    struct token_keys *keys = token_keys_new(o->keys, o->kid, err);
+    if (!keys)
+        return -1;
+    auto_buf struct buf token = BUF_INIT(TOKEN_MAX);
+    char id[TOKEN_PUBLIC_ID];
+    c.expires_s = clock_wall_ms(clock_system()) / 1000 + o->expires_s;
+    int rc = read_callback_id(c.callback_id, err);
+    if (rc == 0)
+        rc = token_seal(keys, &c, &token, err);
+    if (rc == 0) {
+        token_public_id(c.callback_id, id);
+        rc = print_line(o->public_id ? id : buf_str(&token), err);
+    }
+    mem_wipe(token.data, token.len);
+    token_content_wipe(&c);
+    token_keys_free(keys);
+    return rc;
+}
+
+int token_cmd(int argc, char *const *argv, char *const *env, struct error *err)
+{
+    struct token_options t = { 0 };
+    const struct opt table[] = {
+        { NULL, "CALLBACK_TOKEN_KEYS", OPT_SECRET, &t.keys, NULL, 0, 0, NULL,
+          "{\"KID\": \"at least 43 random characters\", ...}" },
+        { "token-kid", "CALLBACK_TOKEN_KID", OPT_STR, &t.kid, NULL, 0, 0, "KID",
+          "the key that seals; needed where there are several" },
+        { "callback-id-stdin", NULL, OPT_BOOL, &t.from_stdin, NULL, 0, 0, NULL,
+          "read the callback id from standard input" },
+        { "scope", NULL, OPT_STR, &t.scope, "job", 0, 0, "WORD", "job or launcher" },
+        { "expires", NULL, OPT_INT, &t.expires_s, "3600", 1, 31622400, "SECONDS",
+          "how long it is valid" },
+        { "public-id", NULL, OPT_BOOL, &t.public_id, NULL, 0, 0, NULL,
+          "print the callback's public id, the {id} of its URL, instead" },
+    };
+    const struct opts o = { .program = "callback-receiver token",
+                            .synopsis = "--callback-id-stdin [options]",
+                            .about = "Seals a token with the configured keys.",
+                            .table = table,
+                            .count = ARRAY_LEN(table) };
+    int rc = opts_load(&o, argc, argv, env, err);
+    if (rc >= 0)
+        rc = rc == argc ? run(&t, err)
+                        : error_set(err, ERR_INVALID, 0, "unknown argument %s", argv[rc]);
+    opts_release(&o);
+    return rc == OPTS_DONE ? 0 : rc;
+}

@@ -1,0 +1,154 @@
+#include "callback-receiver/waiters.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+
+struct waiter {
+    struct httpd_request *req;
+    char id[TOKEN_PUBLIC_ID];
+    int wait_s;
+    int64_t until_ms;
+    struct waiter *next;
+};
+
+struct waiters {
+    struct metrics *metrics;
+    size_t max;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* of the monotonic clock */
+    /* Under lock. */
+    struct waiter *first;
+    size_t count;
+    bool stopping;
+};
+
+/* Takes out those that `id` names (NULL: all) and whose time is over at now_ms (INT64_MAX: all). */
+static struct waiter *take(struct waiters *w, const char *id, int64_t now_ms)
+{
+    struct waiter *taken = NULL;
+    for (struct waiter **p = &w->first; *p;) {
+        struct waiter *one = *p;
+        if ((id && strcmp(one->id, id) != 0) || one->until_ms > now_ms) {
+            p = &one->next;
+            continue;
+        }
+        *p = one->next;
+        one->next = taken;
+        taken = one;
+        w->count--;
+    }
+    return taken;
+}
+
+static void answer(struct waiters *w, struct waiter *list, enum callback_state state)
+{
+    while (list) {
+        struct waiter *one = list;
+        list = one->next;
+        answer_reported(one->req, w->metrics, state, one->wait_s);
+        free(one);
+    }
+}
+
+static void sleep_until_next(struct waiters *w)
+{
+    int64_t until = INT64_MAX;
+    for (struct waiter *one = w->first; one; one = one->next)
+        if (one->until_ms < until)
+            until = one->until_ms;
+    if (until == INT64_MAX) {
+        pthread_cond_wait(&w->changed, &w->lock);
+        return;
+    }
+    struct timespec at = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+    pthread_cond_timedwait(&w->changed, &w->lock, &at);
+}
+
+static void *loop(void *arg)
+{
+    struct waiters *w = arg;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stopping) {
+        struct waiter *late = take(w, NULL, clock_mono_ms(clock_system()));
+        if (!late) {
+            sleep_until_next(w);
+            continue;
+        }
+        pthread_mutex_unlock(&w->lock);
+        answer(w, late, CALLBACK_ACCEPTED);
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+struct waiters *waiters_start(size_t max, struct metrics *m, struct error *err)
+{
+    struct waiters *w = mem_alloc(sizeof(*w));
+    w->max = max;
+    w->metrics = m;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    int rc = pthread_create(&w->thread, NULL, loop, w);
+    if (rc == 0)
+        return w;
+    error_set_errno(err, rc, "cannot start a thread");
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+    return NULL;
+}
+
+void waiters_stop(struct waiters *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    answer(w, take(w, NULL, INT64_MAX), CALLBACK_ACCEPTED);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+bool waiters_add(struct waiters *w, struct httpd_request *req, const char *id, int wait_s)
+{
+    pthread_mutex_lock(&w->lock);
+    bool room = w->count < w->max;
+    if (room) {
+        struct waiter *one = mem_alloc(sizeof(*one));
+        one->req = req;
+        memcpy(one->id, id, sizeof(one->id));
+        one->wait_s = wait_s;
+        one->until_ms = clock_mono_ms(clock_system()) + wait_s * INT64_C(1000);
+        one->next = w->first;
+        w->first = one;
+        w->count++;
+        pthread_cond_signal(&w->changed);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return room;
+}
+
+void waiters_settle(struct waiters *w, const char *id, enum callback_state state)
+{
+    if (state == CALLBACK_ACCEPTED)
+        return;
+    pthread_mutex_lock(&w->lock);
+    struct waiter *taken = take(w, id, INT64_MAX);
+    pthread_mutex_unlock(&w->lock);
+    answer(w, taken, state);
+}

@@ -1,0 +1,48 @@
+/* writer.h - the one thread that owns the store.
+ *
+ * Operations queue up; the writer takes all that wait, runs them in one transaction (group commit)
+ * and only then tells each caller. Nothing is answered before its commit.
+ *
+ * The queue has limits, which writer_has_room tells: ask before an operation of a client is
+ * submitted, refuse the client when there is none. The receiver's own operations are few and are
+ * always taken. Any thread, except where it says otherwise. */
+#ifndef RECEIVER_WRITER_H
+#define RECEIVER_WRITER_H
+
+#include <stdint.h>
+
+#include "callback-receiver/store.h"
+#include "shared/base/log.h"
+
+struct writer;
+
+/* Called on the writer's thread when the operation is committed (err NULL) or has not happened
+ * (*err). Must not block. Operations of one batch are told in the order they were submitted. */
+typedef void writer_done_fn(struct store_op *op, const struct error *err, void *arg);
+
+struct writer_limits {
+    size_t max_ops;   /* that wait; 0: 4,096 */
+    size_t max_bytes; /* of payload that waits; 0: 64 MiB */
+    size_t batch;     /* operations of one transaction; 0: 256 */
+};
+
+/* Takes `store` over: writer_stop closes it. `log` is borrowed. NULL with *err where no thread can
+ * be had (the store is the caller's then). */
+struct writer *writer_start(struct store *store, const struct writer_limits *limits,
+                            struct log *log, struct error *err) CHECKED;
+/* Runs what is queued, ends the thread, closes the store; takes NULL. Nobody may submit any more.
+ */
+void writer_stop(struct writer *w);
+
+/* False: the queue is full. A guard, not a reservation: threads that ask at once may all pass. */
+bool writer_has_room(struct writer *w);
+/* `op` is the caller's again in `done`, which may free it. */
+void writer_submit(struct writer *w, struct store_op *op, writer_done_fn *done, void *arg);
+/* Submits `count` operations, which then run in one transaction, and waits for its end. -1: none
+ * has happened. Not on the writer's thread. */
+int writer_call(struct writer *w, struct store_op *const *ops, size_t count,
+                struct error *err) CHECKED;
+/* Operations that wait, and transactions that were committed. */
+void writer_counts(struct writer *w, size_t *queued, uint64_t *commits, uint64_t *ops);
+
+#endif
