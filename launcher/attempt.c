@@ -1,0 +1,77 @@
+#include "launcher/attempt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "launcher/workflow_id.h"
+
+#define HOUR_S 3600
+
+int attempt_step_error(struct durable_error *err, bool again, const char *what,
+                       const struct error *why)
+{
+    durable_error_set(err, again ? ATTEMPT_AGAIN : ATTEMPT_FINAL, "%s: %s%s%s", what, why->type,
+                      why->type[0] ? ": " : "", why->msg);
+    return -1;
+}
+
+/* A token for this callback. Its time is counted from a recorded moment, so that every run of the
+ * handler seals the same bytes. */
+static int seal(const struct attempt *a, enum token_scope scope, int64_t slack_s, char **out,
+                struct error *err)
+{
+    struct token_content content = {
+        .scope = scope,
+        .expires_s = a->begin_ms / 1000 + a->in->timeout_s + slack_s,
+    };
+    size_t len = strlen(a->callback.id);
+    if (len > TOKEN_CALLBACK_ID)
+        return error_set(err, ERR_PROTOCOL, 0, "a callback id of %zu bytes", len);
+    memcpy(content.callback_id, a->callback.id, len + 1);
+    auto_buf struct buf token = BUF_INIT(TOKEN_MAX);
+    int rc = token_seal(a->tools->keys, &content, &token, err);
+    token_content_wipe(&content);
+    if (rc == 0)
+        *out = buf_take(&token, NULL);
+    return rc;
+}
+
+static int make_names(struct attempt *a, struct error *err)
+{
+    struct workflow_id id;
+    char started_by[WORKFLOW_STARTED];
+    if (workflow_id_from_arn(&id, NULL, a->execution_arn) < 0)
+        return error_set(err, ERR_PROTOCOL, 0, "not a durable execution's ARN: %.300s",
+                         a->execution_arn);
+    workflow_id_started_by(&id, started_by);
+    a->started_by = mem_dup(started_by);
+    token_public_id(a->callback.id, a->public_id);
+    if (seal(a, TOKEN_SCOPE_JOB, HOUR_S, &a->job_token, err) < 0)
+        return -1;
+    return seal(a, TOKEN_SCOPE_LAUNCHER, 25 * HOUR_S, &a->launcher_token, err);
+}
+
+enum durable_rc attempt_run(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
+                            struct durable_error *err)
+{
+    const struct durable_callback_opts opts = { .timeout_s = a->in->timeout_s, .json = true };
+    struct error why = { 0 };
+    DURABLE_TRY(durable_callback_create(ctx, "callback", &opts, &a->callback, err));
+    if (make_names(a, &why) < 0) {
+        durable_error_set(err, "Workflow.RegistrationFailed", "%s", why.msg);
+        return DURABLE_FAILED;
+    }
+    DURABLE_TRY(attempt_start(ctx, a, err));
+    enum durable_rc rc = durable_callback_result(ctx, &a->callback, out, err);
+    return rc == DURABLE_FAILED ? attempt_end(ctx, a, out, err) : rc;
+}
+
+void attempt_release(struct attempt *a)
+{
+    durable_callback_release(&a->callback);
+    mem_free_secret(a->job_token);
+    mem_free_secret(a->launcher_token);
+    free(a->started_by);
+    free(a->task_arn);
+    *a = (struct attempt){ .tools = NULL };
+}

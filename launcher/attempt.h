@@ -1,0 +1,81 @@
+/* attempt.h - one attempt of a job: its own callback, tokens, registration and task.
+ *
+ *   callback "callback" -> step "register" -> step "run-task" -> wait for the callback
+ *   and where the callback failed or timed out:
+ *   step "outcome" (what the receiver holds, after a timeout only) -> step "describe" (what ECS
+ *   says) -> step "cleanup" (registration closed, task stopped)
+ *
+ * A report that the receiver has accepted is the outcome even where the engine gave up first: the
+ * registration is closed in the same step and asked once more, so that no report slips between.
+ *
+ * On success nothing is closed: the receiver delivered the result itself and knows it, and a
+ * repeated report must still be answered as delivered.
+ *
+ * Types of failure: Workflow.RegistrationFailed (never started), those of reason.h,
+ * Task.HeartbeatLost, Task.StartTimeout, Task.Timeout, Task.Failed (the job said no type), or the
+ * job's own. The error's data is JSON: {"taskArn","lastStatus","stopCode","exitCode","signal",
+ * "reason","noticedBy","errorData"}, members that are not known left out; errorData is the job's
+ * own, cut where the whole would not fit an ErrorObject (then "errorDataTruncated":true).
+ *
+ * One thread at a time; it lives for one run of the handler. */
+#ifndef LAUNCHER_ATTEMPT_H
+#define LAUNCHER_ATTEMPT_H
+
+#include "launcher/config.h"
+#include "launcher/input.h"
+#include "launcher/receiver_client.h"
+#include "shared/durable/durable.h"
+#include "shared/token/token.h"
+
+/* What attempts work with; borrowed, and longer-lived than any of them. */
+struct attempt_tools {
+    const struct config *cfg;
+    struct aws *aws;
+    struct receiver_client *receiver;
+    const struct token_keys *keys;
+    const struct clock *clock;
+};
+
+struct attempt {
+    const struct attempt_tools *tools;
+    const struct input *in;
+    const char *job;            /* JOB_NAME, PLAN_JOB_MAX characters at most */
+    const char *execution_arn;  /* borrowed from the context */
+    int64_t begin_ms;           /* recorded: the same on each replay */
+    struct json_object *others; /* ARNs of tasks that earlier attempts started, or NULL; borrowed */
+
+    /* made by attempt_run */
+    struct durable_callback callback;
+    char public_id[TOKEN_PUBLIC_ID];
+    char *job_token;
+    char *launcher_token;
+    char *started_by;
+    char *task_arn; /* NULL until a task is known */
+};
+
+/* DURABLE_OK with the job's result in *out, DURABLE_FAILED with *err as described above, or what
+ * the handler must return. attempt_release in any case. */
+enum durable_rc attempt_run(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
+                            struct durable_error *err) DURABLE_CHECKED;
+void attempt_release(struct attempt *a);
+
+/* ---- for attempt_start.c and attempt_end.c -----------------------------------------------------
+ */
+
+/* Registers the job and starts its task. */
+enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a,
+                              struct durable_error *err) DURABLE_CHECKED;
+/* The attempt failed with *err: finds the true outcome and the true reason, and cleans up. */
+enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
+                            struct durable_error *err) DURABLE_CHECKED;
+/* Closes the registration and stops the task; what cannot be done is logged. `outcome` is a word
+ * for the receiver. Never DURABLE_FAILED. */
+enum durable_rc attempt_cleanup(struct durable_ctx *ctx, struct attempt *a, const char *outcome,
+                                bool stop_task) DURABLE_CHECKED;
+/* A step body's failure. `again` makes it one that the step repeats. */
+int attempt_step_error(struct durable_error *err, bool again, const char *what,
+                       const struct error *why);
+#define ATTEMPT_AGAIN "Launcher.Retry"   /* type of a step's failure that is repeated */
+#define ATTEMPT_FINAL "Launcher.Refused" /* and of one that is not */
+
+#endif
