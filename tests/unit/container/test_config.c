@@ -1,6 +1,7 @@
 #include "container/config.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "container/environment.h"
@@ -9,31 +10,33 @@
 #define URL   "CALLBACK_URL=http://127.0.0.1:8081/v1/callbacks/abc"
 #define TOKEN "CALLBACK_TOKEN=v1.k.secret"
 
-static int load(struct config *cfg, const char *const *args, const char *const *vars,
+/* A configuration and the command line that it borrows from. */
+struct loaded {
+    struct config cfg;
+    char *argv[16];
+};
+
+static int load(struct loaded *l, const char *const *args, const char *const *vars,
                 struct error *err)
 {
-    char *argv[16] = { NULL }, *env[16] = { NULL };
-    int argc = 0;
-    argv[argc++] = mem_dup("callback-run");
+    *l = (struct loaded){ .argv = { mem_dup("callback-run") } };
+    char *env[16] = { NULL };
+    int argc = 1;
     for (size_t i = 0; args && args[i]; i++)
-        argv[argc++] = mem_dup(args[i]);
+        l->argv[argc++] = mem_dup(args[i]);
     for (size_t i = 0; vars && vars[i]; i++)
         env[i] = mem_dup(vars[i]);
-    *cfg = (struct config){ 0 };
-    /* What was borrowed from argv lives as long as the test's process. */
-    static char *kept[16];
-    memcpy(kept, argv, sizeof(kept));
-    int rc = config_load(cfg, argc, kept, env, err);
+    int rc = config_load(&l->cfg, argc, l->argv, env, err);
     for (size_t i = 0; env[i]; i++)
         free(env[i]);
     return rc;
 }
 
-static void drop(struct config *cfg)
+static void drop(struct loaded *l)
 {
-    for (int i = 0; i < cfg->arg_count; i++)
-        cr_assert_not_null(cfg->args[i]);
-    config_release(cfg);
+    config_release(&l->cfg);
+    for (size_t i = 0; l->argv[i]; i++)
+        free(l->argv[i]);
 }
 
 Test(config, reads_variables_flags_and_the_command)
@@ -42,20 +45,20 @@ Test(config, reads_variables_flags_and_the_command)
     const char *vars[] = {
         URL "/", TOKEN, "HEARTBEAT_SECONDS=90", "JOB_NAME=resize", "STOP_TIMEOUT_SECONDS=10", NULL
     };
-    struct config cfg;
+    struct loaded l;
     struct error err = { 0 };
-    cr_assert_eq(load(&cfg, args, vars, &err), 0, "%s", err.msg);
-    cr_assert_eq(cfg.action, ACTION_RUN);
-    cr_assert_str_eq(cfg.url, strchr(URL, '=') + 1, "without the slash at its end");
-    cr_assert_eq(cfg.heartbeat_s, 9, "a flag wins over its variable");
-    cr_assert_eq(cfg.stop_timeout_s, 10);
-    cr_assert_eq(cfg.report_deadline_s, 3600);
-    cr_assert_eq(cfg.stderr_tail, 4096);
-    cr_assert_eq(cfg.result, RESULT_FROM_FILE);
-    cr_assert_str_eq(cfg.job, "resize");
-    cr_assert_eq(cfg.arg_count, 3);
-    cr_assert_str_eq(cfg.args[0], "sh");
-    drop(&cfg);
+    cr_assert_eq(load(&l, args, vars, &err), 0, "%s", err.msg);
+    cr_assert_eq(l.cfg.action, ACTION_RUN);
+    cr_assert_str_eq(l.cfg.url, strchr(URL, '=') + 1, "without the slash at its end");
+    cr_assert_eq(l.cfg.heartbeat_s, 9, "a flag wins over its variable");
+    cr_assert_eq(l.cfg.stop_timeout_s, 10);
+    cr_assert_eq(l.cfg.report_deadline_s, 3600);
+    cr_assert_eq(l.cfg.stderr_tail, 4096);
+    cr_assert_eq(l.cfg.result, RESULT_FROM_FILE);
+    cr_assert_str_eq(l.cfg.job, "resize");
+    cr_assert_eq(l.cfg.arg_count, 3);
+    cr_assert_str_eq(l.cfg.args[0], "sh");
+    drop(&l);
 }
 
 Test(config, tells_calls_from_commands)
@@ -76,12 +79,12 @@ Test(config, tells_calls_from_commands)
     };
     const char *vars[] = { URL, TOKEN, NULL };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct config cfg;
+        struct loaded l;
         struct error err = { 0 };
-        cr_assert_eq(load(&cfg, cases[i].args, vars, &err), 0, "case %zu: %s", i, err.msg);
-        cr_assert_eq(cfg.action, cases[i].action, "case %zu", i);
-        cr_assert_eq(cfg.arg_count, cases[i].count, "case %zu", i);
-        drop(&cfg);
+        cr_assert_eq(load(&l, cases[i].args, vars, &err), 0, "case %zu: %s", i, err.msg);
+        cr_assert_eq(l.cfg.action, cases[i].action, "case %zu", i);
+        cr_assert_eq(l.cfg.arg_count, cases[i].count, "case %zu", i);
+        drop(&l);
     }
 }
 
@@ -111,23 +114,23 @@ Test(config, says_what_is_wrong)
         { { "--no-callback", "heartbeat" }, { URL, TOKEN }, "--no-callback" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct config cfg;
+        struct loaded l;
         struct error err = { 0 };
-        cr_assert_eq(load(&cfg, cases[i].args, cases[i].vars, &err), -1, "case %zu", i);
+        cr_assert_eq(load(&l, cases[i].args, cases[i].vars, &err), -1, "case %zu", i);
         cr_assert_eq(err.code, ERR_INVALID);
         cr_assert(strstr(err.msg, cases[i].says), "case %zu: %s", i, err.msg);
         cr_assert_null(strstr(err.msg, "secret"), "no token in a message");
-        config_release(&cfg);
+        drop(&l);
     }
 }
 
 Test(config, needs_nobody_to_report_to_with_no_callback)
 {
     const char *args[] = { "--no-callback", "--", "true", NULL };
-    struct config cfg;
+    struct loaded l;
     struct error err = { 0 };
-    cr_assert_eq(load(&cfg, args, NULL, &err), 0, "%s", err.msg);
-    config_release(&cfg);
+    cr_assert_eq(load(&l, args, NULL, &err), 0, "%s", err.msg);
+    drop(&l);
 }
 
 Test(environment, sets_replaces_and_removes)
