@@ -46,120 +46,121 @@ static enum durable_rc one_step(struct durable_ctx *ctx, struct json_object *in,
 }
 
 /* What a step does for each status on entry, under both semantics. */
+static const struct {
+    const char *record; /* members behind Type, SubType and Name; NULL: no record */
+    bool at_most_once;
+    unsigned runs, attempt;
+    const char *updates[3]; /* of each request */
+    const char *answer;
+} entries[] = {
+    { NULL,
+      false,
+      1,
+      1,
+      { "START STEP 1, SUCCEED STEP 1" },
+      "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
+    { NULL,
+      true,
+      1,
+      1,
+      { "START STEP 1", "SUCCEED STEP 1" },
+      "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
+    { "\"Status\":\"READY\",\"StepDetails\":{\"Attempt\":1,\"Error\":{}}",
+      false,
+      1,
+      2,
+      { "START STEP 1, SUCCEED STEP 1" },
+      "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
+    { "\"Status\":\"READY\",\"StepDetails\":{\"Attempt\":2}",
+      true,
+      1,
+      3,
+      { "START STEP 1", "SUCCEED STEP 1" },
+      "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
+    { "\"Status\":\"STARTED\"",
+      false,
+      1,
+      1,
+      { "SUCCEED STEP 1" },
+      "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
+    { "\"Status\":\"STARTED\",\"StepDetails\":{\"Attempt\":0}",
+      true,
+      0,
+      0,
+      { "RETRY STEP 1" },
+      "{\"Status\":\"PENDING\"}" },
+    { "\"Status\":\"STARTED\",\"StepDetails\":{\"Attempt\":5}",
+      true,
+      0,
+      0,
+      { "FAIL STEP 1" },
+      NULL },
+    { "\"Status\":\"PENDING\",\"StepDetails\":{\"Attempt\":1}",
+      false,
+      0,
+      0,
+      { NULL },
+      "{\"Status\":\"PENDING\"}" },
+    { "\"Status\":\"PENDING\",\"StepDetails\":{\"Attempt\":1}",
+      true,
+      0,
+      0,
+      { NULL },
+      "{\"Status\":\"PENDING\"}" },
+    { "\"Status\":\"SUCCEEDED\",\"StepDetails\":{\"Attempt\":1,\"Result\":\"[1]\"}",
+      false,
+      0,
+      0,
+      { NULL },
+      "{\"Status\":\"SUCCEEDED\",\"Result\":\"[1]\"}" },
+    { "\"Status\":\"SUCCEEDED\",\"StepDetails\":{\"Attempt\":1}",
+      true,
+      0,
+      0,
+      { NULL },
+      "{\"Status\":\"SUCCEEDED\"}" },
+    { "\"Status\":\"FAILED\",\"StepDetails\":{\"Attempt\":6,\"Error\":{\"ErrorType\":\"T\","
+      "\"ErrorMessage\":\"m\"}}",
+      false,
+      0,
+      0,
+      { NULL },
+      "{\"Status\":\"FAILED\",\"Error\":{\"ErrorType\":\"StepError\",\"ErrorMessage\":\"m\"}"
+      "}" },
+    { "\"Status\":\"FAILED\",\"StepDetails\":{}",
+      false,
+      0,
+      0,
+      { NULL },
+      "{\"Status\":\"FAILED\",\"Error\":{\"ErrorType\":\"StepError\",\"ErrorMessage\":\"Step "
+      "failed\"}}" },
+};
+
 Test(step, goes_on_from_every_status)
 {
-    static const struct {
-        const char *record; /* members behind Type, SubType and Name; NULL: no record */
-        bool at_most_once;
-        unsigned runs, attempt;
-        const char *updates[3]; /* of each request */
-        const char *answer;
-    } cases[] = {
-        { NULL,
-          false,
-          1,
-          1,
-          { "START STEP 1, SUCCEED STEP 1" },
-          "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
-        { NULL,
-          true,
-          1,
-          1,
-          { "START STEP 1", "SUCCEED STEP 1" },
-          "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
-        { "\"Status\":\"READY\",\"StepDetails\":{\"Attempt\":1,\"Error\":{}}",
-          false,
-          1,
-          2,
-          { "START STEP 1, SUCCEED STEP 1" },
-          "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
-        { "\"Status\":\"READY\",\"StepDetails\":{\"Attempt\":2}",
-          true,
-          1,
-          3,
-          { "START STEP 1", "SUCCEED STEP 1" },
-          "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
-        { "\"Status\":\"STARTED\"",
-          false,
-          1,
-          1,
-          { "SUCCEED STEP 1" },
-          "{\"Status\":\"SUCCEEDED\",\"Result\":\"7\"}" },
-        { "\"Status\":\"STARTED\",\"StepDetails\":{\"Attempt\":0}",
-          true,
-          0,
-          0,
-          { "RETRY STEP 1" },
-          "{\"Status\":\"PENDING\"}" },
-        { "\"Status\":\"STARTED\",\"StepDetails\":{\"Attempt\":5}",
-          true,
-          0,
-          0,
-          { "FAIL STEP 1" },
-          NULL },
-        { "\"Status\":\"PENDING\",\"StepDetails\":{\"Attempt\":1}",
-          false,
-          0,
-          0,
-          { NULL },
-          "{\"Status\":\"PENDING\"}" },
-        { "\"Status\":\"PENDING\",\"StepDetails\":{\"Attempt\":1}",
-          true,
-          0,
-          0,
-          { NULL },
-          "{\"Status\":\"PENDING\"}" },
-        { "\"Status\":\"SUCCEEDED\",\"StepDetails\":{\"Attempt\":1,\"Result\":\"[1]\"}",
-          false,
-          0,
-          0,
-          { NULL },
-          "{\"Status\":\"SUCCEEDED\",\"Result\":\"[1]\"}" },
-        { "\"Status\":\"SUCCEEDED\",\"StepDetails\":{\"Attempt\":1}",
-          true,
-          0,
-          0,
-          { NULL },
-          "{\"Status\":\"SUCCEEDED\"}" },
-        { "\"Status\":\"FAILED\",\"StepDetails\":{\"Attempt\":6,\"Error\":{\"ErrorType\":\"T\","
-          "\"ErrorMessage\":\"m\"}}",
-          false,
-          0,
-          0,
-          { NULL },
-          "{\"Status\":\"FAILED\",\"Error\":{\"ErrorType\":\"StepError\",\"ErrorMessage\":\"m\"}"
-          "}" },
-        { "\"Status\":\"FAILED\",\"StepDetails\":{}",
-          false,
-          0,
-          0,
-          { NULL },
-          "{\"Status\":\"FAILED\",\"Error\":{\"ErrorType\":\"StepError\",\"ErrorMessage\":\"Step "
-          "failed\"}}" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
         auto_fake struct fake f;
         fake_init(&f, NULL);
-        if (cases[i].record) {
+        if (entries[i].record) {
             auto_free char *record = mem_printf(
                 "{\"Id\":\"" ID1 "\",\"Type\":\"STEP\",\"SubType\":\"Step\",\"Name\":\"a\",%s}",
-                cases[i].record);
+                entries[i].record);
             fake_record(&f, record);
         }
-        const struct durable_step_opts opts = { .at_most_once = cases[i].at_most_once };
+        const struct durable_step_opts opts = { .at_most_once = entries[i].at_most_once };
         struct plan p = { .name = "a", .opts = &opts, .result = "7" };
         const char *answer = fake_invoke(&f, one_step, &p);
-        if (cases[i].answer)
-            cr_assert_str_eq(answer, cases[i].answer, "case %zu: %s", i, answer);
+        if (entries[i].answer)
+            cr_assert_str_eq(answer, entries[i].answer, "case %zu: %s", i, answer);
         else
             cr_assert(strstr(answer, "StepError") && strstr(answer, "interruption"), "%s", answer);
-        cr_assert_eq(p.runs, cases[i].runs, "case %zu: %u runs", i, p.runs);
-        cr_assert_eq(p.attempt, cases[i].attempt, "case %zu: attempt %u", i, p.attempt);
+        cr_assert_eq(p.runs, entries[i].runs, "case %zu: %u runs", i, p.runs);
+        cr_assert_eq(p.attempt, entries[i].attempt, "case %zu: attempt %u", i, p.attempt);
         size_t n = 0;
-        for (; n < 3 && cases[i].updates[n]; n++) {
+        for (; n < 3 && entries[i].updates[n]; n++) {
             auto_buf struct buf b = BUF_INIT(4096);
             fake_updates(&f, n + 1, &b);
-            cr_assert_str_eq(buf_str(&b), cases[i].updates[n], "case %zu: %s", i, buf_str(&b));
+            cr_assert_str_eq(buf_str(&b), entries[i].updates[n], "case %zu: %s", i, buf_str(&b));
         }
         cr_assert_eq(f.requests, n, "case %zu: %zu requests", i, f.requests);
         durable_error_release(&p.err);
