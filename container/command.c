@@ -46,6 +46,7 @@ static _Noreturn void child(const struct command_spec *spec, bool terminal, pid_
         (spec->stderr_fd >= 0 && dup2(spec->stderr_fd, STDERR_FILENO) < 0))
         eno = errno;
     if (!eno) {
+        fds_keep_given(spec->fds);
         signals_unblock();
         execvpe(spec->argv[0], spec->argv, spec->env);
         eno = errno;

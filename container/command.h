@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "container/fds.h"
 #include "shared/base/error.h"
 
 struct command {
@@ -22,6 +23,7 @@ struct command {
 struct command_spec {
     char *const *argv; /* argv[0] is looked for in PATH */
     char *const *env;
+    const struct fds *fds;    /* what it inherits beside the standard streams */
     int stdout_fd, stderr_fd; /* -1: callback-run's own */
 };
 

@@ -1,5 +1,4 @@
 /* callback-run: the program inside the task. See README.md, and --help. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,28 +6,21 @@
 #include "container/calls.h"
 #include "container/config.h"
 #include "container/exits.h"
+#include "container/fds.h"
 #include "container/run.h"
 #include "container/sample.h"
 #include "shared/aws/http.h"
 #include "shared/base/opts.h"
 
-/* Standard streams that were closed are held, so that no socket gets their number; close-on-exec,
- * so that the command finds them closed. */
-static void hold_closed_streams(void)
-{
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
-            _exit(EXIT_START_FAILED);
-}
-
-static int with_network(const struct config *cfg, struct log *log, struct error *err)
+static int with_network(const struct config *cfg, const struct fds *fds, struct log *log,
+                        struct error *err)
 {
     bool abandoned = false;
     int status;
     if (!cfg->no_callback)
         http_global_init();
     if (cfg->action == ACTION_RUN) {
-        status = run(cfg, environ, log, &abandoned);
+        status = run(cfg, environ, fds, log, &abandoned);
     } else {
         status = calls_make(cfg, err);
         if (status != 0)
@@ -48,14 +40,16 @@ int main(int argc, char **argv)
     struct log *log = NULL;
     int status = EXIT_USAGE;
 
-    hold_closed_streams();
+    struct fds fds;
+    if (fds_note(&fds) < 0)
+        return EXIT_START_FAILED;
     int rc = config_load(&cfg, argc, argv, environ, &err);
     if (rc == OPTS_DONE) {
         status = EXIT_SUCCESS;
     } else if (rc == 0) {
         log = log_open(STDERR_FILENO, cfg.log_level, "callback-run");
         if (cfg.action != ACTION_SAMPLE)
-            status = with_network(&cfg, log, &err);
+            status = with_network(&cfg, &fds, log, &err);
         else if (sample_run(cfg.arg_count + 1, cfg.args - 1, environ, STDOUT_FILENO, &err) >= 0)
             status = EXIT_SUCCESS;
         else

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,6 +103,11 @@ static void queue_drop(struct relay *r)
     r->done = 0;
 }
 
+static size_t pending(const struct relay *r)
+{
+    return r->queue.len - r->done;
+}
+
 /* One read; false where there was nothing or the stream has ended. */
 static bool take(struct relay *r)
 {
@@ -114,15 +120,30 @@ static bool take(struct relay *r)
         return false;
     }
     r->sink(r->arg, chunk, (size_t)n);
-    if (!r->dropping)
-        buf_add(&r->queue, chunk, (size_t)n);
+    if (r->dropping)
+        return true;
+    if (r->done > 0) { /* what is left of the queue goes to its beginning */
+        memmove(r->queue.data, r->queue.data + r->done, pending(r));
+        r->queue.len -= r->done;
+        r->done = 0;
+    }
+    buf_add(&r->queue, chunk, (size_t)n);
     return true;
 }
 
+/* Writes whole lines where it can: others write to the same place, the command's other stream and
+ * callback-run's log among them. */
 static void give(struct relay *r)
 {
-    size_t len = r->queue.len - r->done;
-    ssize_t n = write(r->out, r->queue.data + r->done, len < r->write_max ? len : r->write_max);
+    const char *p = r->queue.data + r->done;
+    if (r->in >= 0 && pending(r) < CHUNK && !memchr(p, '\n', pending(r)))
+        (void)take(r); /* perhaps the rest of the line is there */
+    p = r->queue.data + r->done;
+    size_t len = pending(r) < r->write_max ? pending(r) : r->write_max;
+    const char *newline = memrchr(p, '\n', len);
+    if (newline)
+        len = (size_t)(newline + 1 - p);
+    ssize_t n = write(r->out, p, len);
     if (n >= 0) {
         r->done += (size_t)n;
         if (r->done == r->queue.len)
@@ -150,6 +171,12 @@ void relay_run(struct relay *r, short revents)
         (void)take(r);
 }
 
+static bool ready(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    return poll(&p, 1, 0) > 0;
+}
+
 void relay_finish(struct relay *r)
 {
     if (!r)
@@ -157,4 +184,6 @@ void relay_finish(struct relay *r)
     while (r->in >= 0 && !buf_overflowed(&r->queue) && take(r))
         ;
     close_in(r);
+    while (relay_pending(r) && ready(r->out))
+        give(r);
 }

@@ -1,7 +1,6 @@
 #include "container/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,6 +41,7 @@ enum phase {
 struct run {
     const struct config *cfg;
     char *const *env;
+    const struct fds *fds;
     struct log *log;
     enum phase phase;
     int signal_fd;
@@ -203,25 +203,17 @@ static void on_errors(void *arg, const char *p, size_t len)
     tail_add(&r->errors, p, len);
 }
 
-/* Whether the command is to have this stream: main keeps closed ones out of the way
- * (close-on-exec), so that the command finds them closed as well. */
-static bool inherited(int fd)
-{
-    int flags = fcntl(fd, F_GETFD);
-    return flags >= 0 && !(flags & FD_CLOEXEC);
-}
-
 static int open_relays(struct run *r, struct command_spec *spec, struct error *err)
 {
     if (!r->reporter) /* nothing is captured, so nothing is in the way */
         return 0;
-    if (result_mode_reads_stdout(r->cfg->result) && inherited(STDOUT_FILENO)) {
+    if (result_mode_reads_stdout(r->cfg->result) && r->fds->given[STDOUT_FILENO]) {
         r->capture = capture_new(r->cfg->result);
         r->out = relay_open(STDOUT_FILENO, on_output, r, &spec->stdout_fd, err);
         if (!r->out)
             return -1;
     }
-    if (r->cfg->stderr_tail > 0 && inherited(STDERR_FILENO)) {
+    if (r->cfg->stderr_tail > 0 && r->fds->given[STDERR_FILENO]) {
         tail_init(&r->errors, (size_t)r->cfg->stderr_tail);
         r->err = relay_open(STDERR_FILENO, on_errors, r, &spec->stderr_fd, err);
         if (!r->err)
@@ -241,6 +233,7 @@ static int start_command(struct run *r, struct error *err)
                     result_mode_reads_file(r->cfg->result) ? r->files.result_path : NULL);
     struct command_spec spec = { .argv = r->cfg->arg_count ? r->cfg->args : sample_argv,
                                  .env = env.vars,
+                                 .fds = r->fds,
                                  .stdout_fd = -1,
                                  .stderr_fd = -1 };
     int rc = open_relays(r, &spec, err);
@@ -310,9 +303,6 @@ static void command_ended(struct run *r)
     r->outcome.number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
     r->outcome.duration_ms = r->ended_ms - r->started_ms;
     r->outcome.max_rss_bytes = r->command.max_rss_bytes;
-    log_info(r->log, log_event("command_ended"),
-             log_int(exited ? "exitCode" : "signal", r->outcome.number),
-             log_int("durationMs", r->outcome.duration_ms));
     command_signal(&r->command, SIGTERM); /* what it left behind */
     r->group_ms = r->ended_ms + GROUP_GRACE_MS;
     if (r->stop.kill_ms < r->group_ms)
@@ -351,6 +341,9 @@ static void draining(struct run *r)
     }
     relay_finish(r->out);
     relay_finish(r->err);
+    log_info(r->log, log_event("command_ended"),
+             log_int(r->outcome.end == OUTCOME_EXITED ? "exitCode" : "signal", r->outcome.number),
+             log_int("durationMs", r->outcome.duration_ms));
     int failure = relay_failure(r->out) ? relay_failure(r->out) : relay_failure(r->err);
     if (failure)
         log_warn(r->log, log_event("output_lost"), log_str("reason", strerror(failure)));
@@ -482,12 +475,16 @@ static void close_all(struct run *r)
     mem_close_fd(&r->signal_fd);
 }
 
-int run(const struct config *cfg, char *const *env, struct log *log, bool *abandoned)
+int run(const struct config *cfg, char *const *env, const struct fds *fds, struct log *log,
+        bool *abandoned)
 {
     struct error err = { 0 };
-    struct run r = {
-        .cfg = cfg, .env = env, .log = log, .signal_fd = -1, .exit_status = EXIT_START_FAILED
-    };
+    struct run r = { .cfg = cfg,
+                     .env = env,
+                     .fds = fds,
+                     .log = log,
+                     .signal_fd = -1,
+                     .exit_status = EXIT_START_FAILED };
     stop_init(&r.stop);
     if (open_all(&r, &err) < 0) {
         log_error(log, log_event("cannot_start"), log_err(&err));

@@ -9,78 +9,79 @@
 
 static const struct result no_result = { .state = RESULT_ABSENT };
 
+static const struct {
+    struct outcome o;
+    const char *type, *message;
+    int status;
+} ends[] = {
+    { { .end = OUTCOME_EXITED, .number = 1 }, "Task.ExitCode", "exit status 1", 1 },
+    { { .end = OUTCOME_EXITED, .number = 255 }, "Task.ExitCode", "exit status 255", 255 },
+    { { .end = OUTCOME_EXITED, .number = 143, .stop_signal = SIGTERM },
+      "Task.ExitCode",
+      "exit status 143",
+      143 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGKILL },
+      "Task.Signal",
+      "killed by signal 9 (SIGKILL)",
+      137 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGSEGV, .stop_signal = SIGTERM },
+      "Task.Signal",
+      "killed by signal 11 (SIGSEGV)",
+      139 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGKILL, .stop_signal = SIGTERM },
+      "Task.Signal",
+      "killed by signal 9 (SIGKILL)",
+      137 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGTERM },
+      "Task.Signal",
+      "killed by signal 15 (SIGTERM)",
+      143 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGTERM, .stop_signal = SIGTERM },
+      "Task.Stopped",
+      "stopped: killed by signal 15 (SIGTERM)",
+      143 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGINT, .stop_signal = SIGINT },
+      "Task.Stopped",
+      "stopped: killed by signal 2 (SIGINT)",
+      130 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGKILL, .stop_signal = SIGTERM, .killed = true },
+      "Task.Stopped",
+      "killed by signal 9 (SIGKILL): SIGTERM did not end it in time",
+      137 },
+    { { .end = OUTCOME_NEVER_STARTED, .stop_signal = SIGTERM },
+      "Task.Stopped",
+      "stopped by SIGTERM before the command was started",
+      143 },
+    { { .end = OUTCOME_NOT_FOUND, .detail = "command not found: x" },
+      "Task.NotFound",
+      "command not found: x",
+      127 },
+    { { .end = OUTCOME_NOT_EXECUTABLE, .detail = "cannot execute x: Permission denied" },
+      "Task.NotExecutable",
+      "cannot execute x: Permission denied",
+      126 },
+    { { .end = OUTCOME_START_FAILED, .detail = "cannot start a process" },
+      "Task.StartFailed",
+      "cannot start a process",
+      71 },
+    { { .end = OUTCOME_NO_INPUT, .detail = "input: away" },
+      "Task.InputUnavailable",
+      "input: away",
+      74 },
+};
+
 Test(outcome, each_end_has_its_type_message_and_exit_status)
 {
-    static const struct {
-        struct outcome o;
-        const char *type, *message;
-        int status;
-    } cases[] = {
-        { { .end = OUTCOME_EXITED, .number = 1 }, "Task.ExitCode", "exit status 1", 1 },
-        { { .end = OUTCOME_EXITED, .number = 255 }, "Task.ExitCode", "exit status 255", 255 },
-        { { .end = OUTCOME_EXITED, .number = 143, .stop_signal = SIGTERM },
-          "Task.ExitCode",
-          "exit status 143",
-          143 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGKILL },
-          "Task.Signal",
-          "killed by signal 9 (SIGKILL)",
-          137 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGSEGV, .stop_signal = SIGTERM },
-          "Task.Signal",
-          "killed by signal 11 (SIGSEGV)",
-          139 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGKILL, .stop_signal = SIGTERM },
-          "Task.Signal",
-          "killed by signal 9 (SIGKILL)",
-          137 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGTERM },
-          "Task.Signal",
-          "killed by signal 15 (SIGTERM)",
-          143 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGTERM, .stop_signal = SIGTERM },
-          "Task.Stopped",
-          "stopped: killed by signal 15 (SIGTERM)",
-          143 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGINT, .stop_signal = SIGINT },
-          "Task.Stopped",
-          "stopped: killed by signal 2 (SIGINT)",
-          130 },
-        { { .end = OUTCOME_SIGNALED, .number = SIGKILL, .stop_signal = SIGTERM, .killed = true },
-          "Task.Stopped",
-          "killed by signal 9 (SIGKILL): SIGTERM did not end it in time",
-          137 },
-        { { .end = OUTCOME_NEVER_STARTED, .stop_signal = SIGTERM },
-          "Task.Stopped",
-          "stopped by SIGTERM before the command was started",
-          143 },
-        { { .end = OUTCOME_NOT_FOUND, .detail = "command not found: x" },
-          "Task.NotFound",
-          "command not found: x",
-          127 },
-        { { .end = OUTCOME_NOT_EXECUTABLE, .detail = "cannot execute x: Permission denied" },
-          "Task.NotExecutable",
-          "cannot execute x: Permission denied",
-          126 },
-        { { .end = OUTCOME_START_FAILED, .detail = "cannot start a process" },
-          "Task.StartFailed",
-          "cannot start a process",
-          71 },
-        { { .end = OUTCOME_NO_INPUT, .detail = "input: away" },
-          "Task.InputUnavailable",
-          "input: away",
-          74 },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         struct report report = { 0 };
         auto_json struct json_object *body = NULL;
-        outcome_report(&cases[i].o, &no_result, &report);
+        outcome_report(&ends[i].o, &no_result, &report);
         cr_assert_eq(report.kind, REPORT_FAILURE);
         cr_assert_str_eq(report.media_type, "application/json");
         cr_assert_eq(json_parse(report.body, report.len, JSON_DEPTH, &body, NULL), 0);
-        cr_assert_str_eq(json_get_str(body, "errorType"), cases[i].type, "case %zu", i);
-        cr_assert_str_eq(json_get_str(body, "errorMessage"), cases[i].message, "case %zu", i);
-        cr_assert_eq(outcome_exit_status(&cases[i].o), cases[i].status, "case %zu", i);
+        cr_assert_str_eq(json_get_str(body, "errorType"), ends[i].type, "case %zu", i);
+        cr_assert_str_eq(json_get_str(body, "errorMessage"), ends[i].message, "case %zu", i);
+        cr_assert_eq(outcome_exit_status(&ends[i].o), ends[i].status, "case %zu", i);
         report_release(&report);
     }
 }
