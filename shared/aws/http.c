@@ -349,6 +349,25 @@ bool http_response_header(const struct http_response *resp, const char *name, ch
     return false;
 }
 
+void http_response_each_header(const struct http_response *resp, http_visit_fn *visit, void *arg)
+{
+    for (const char *line = buf_str(&resp->headers); *line;) {
+        size_t whole = strcspn(line, "\n"), len = whole;
+        while (len > 0 && strchr(" \t\r", line[len - 1]))
+            len--;
+        const char *colon = memchr(line, ':', len);
+        if (colon && colon > line && memcmp(line, "HTTP/", 5) != 0) {
+            const char *value = colon + 1;
+            while (value < line + len && (*value == ' ' || *value == '\t'))
+                value++;
+            auto_free char *name = mem_dup_len(line, (size_t)(colon - line));
+            auto_free char *text = mem_dup_len(value, (size_t)(line + len - value));
+            visit(arg, name, text);
+        }
+        line += whole + (line[whole] == '\n');
+    }
+}
+
 int64_t http_retry_after_ms(const struct http_response *resp, const struct clock *clock)
 {
     char value[64];

@@ -63,6 +63,10 @@ void http_response_release(struct http_response *resp);
  * copied into `out`; false where there is none or it does not fit. */
 bool http_response_header(const struct http_response *resp, const char *name, char *out,
                           size_t size);
+/* Calls `visit` for each header of the final response in the order they came; both strings live for
+ * the call only. */
+typedef void http_visit_fn(void *arg, const char *name, const char *value);
+void http_response_each_header(const struct http_response *resp, http_visit_fn *visit, void *arg);
 /* Retry-After (RFC 9110 10.2.3: seconds or a date) in ms from now, or -1. */
 int64_t http_retry_after_ms(const struct http_response *resp, const struct clock *clock);
 
