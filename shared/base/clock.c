@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -96,10 +97,18 @@ static int parse_offset(const char *p, int *minutes)
     int sign = *p == '-' ? -1 : *p == '+' ? 1 : 0;
     int h, m;
     p++;
-    if (!sign || digits(&p, 2, &h) < 0 || expect(&p, ':') < 0 || digits(&p, 2, &m) < 0 || *p)
+    if (!sign || digits(&p, 2, &h) < 0 || expect(&p, ':') < 0 || digits(&p, 2, &m) < 0 || *p ||
+        h > 23 || m > 59)
         return -1;
     *minutes = sign * (h * 60 + m);
     return 0;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (leap && month == 2);
 }
 
 int clock_parse(const char *text, int64_t *wall_ms)
@@ -115,8 +124,9 @@ int clock_parse(const char *text, int64_t *wall_ms)
     if (digits(&p, 2, &tm.tm_hour) < 0 || expect(&p, ':') < 0 || digits(&p, 2, &tm.tm_min) < 0 ||
         expect(&p, ':') < 0 || digits(&p, 2, &tm.tm_sec) < 0)
         return -1;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-        tm.tm_min > 59 || tm.tm_sec > 60)
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
+        tm.tm_mday > days_in_month(tm.tm_year, tm.tm_mon) || tm.tm_hour > 23 || tm.tm_min > 59 ||
+        tm.tm_sec > 60)
         return -1;
     int64_t ms = 0;
     if (*p == '.') {

@@ -9,6 +9,7 @@
 #include "shared/base/clock.h"
 
 #define LINE_MAX_BYTES 16384
+#define LINE_END       2 /* "}\n" */
 #define FIXED_MAX      16
 
 struct fixed {
@@ -116,6 +117,17 @@ static void add_field(struct buf *b, const struct log_field *f)
     }
 }
 
+/* A field that does not fit, with the line's end behind it, is left out: the line stays whole. */
+static void add_or_drop(struct buf *b, struct log_field f)
+{
+    size_t kept = b->len;
+    add_field(b, &f);
+    if (buf_overflowed(b) || b->len > LINE_MAX_BYTES - LINE_END) {
+        b->overflowed = false;
+        b->len = kept;
+    }
+}
+
 static void write_all(int fd, const char *p, size_t len)
 {
     while (len > 0) {
@@ -137,20 +149,11 @@ void log_write(struct log *log, enum log_level level, const struct log_field *fi
     clock_format(clock_wall_ms(clock_system()), now);
     auto_buf struct buf b = BUF_INIT(LINE_MAX_BYTES);
     buf_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\"", now, level_names[level]);
-    add_str(&b, "program", log->program);
+    add_or_drop(&b, log_str("program", log->program));
     for (size_t i = 0; i < log->fixed_count; i++)
-        add_str(&b, log->fixed[i].key, log->fixed[i].value);
-    size_t kept = b.len;
-    for (const struct log_field *f = fields; f->kind != LOG_KIND_END; f++) {
-        add_field(&b, f);
-        if (buf_overflowed(&b)) { /* drop the field that did not fit, keep the line whole */
-            b.overflowed = false;
-            b.len = kept;
-        }
-        kept = b.len;
-        if (kept > LINE_MAX_BYTES - 64)
-            break;
-    }
+        add_or_drop(&b, log_str(log->fixed[i].key, log->fixed[i].value));
+    for (const struct log_field *f = fields; f->kind != LOG_KIND_END; f++)
+        add_or_drop(&b, *f);
     buf_add_str(&b, "}\n");
     write_all(log->fd, buf_str(&b), b.len);
 }
