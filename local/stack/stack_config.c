@@ -81,6 +81,11 @@ char *stack_config_text(const struct stack_config *c)
     auto_free char *callback_run = mem_printf("%s/callback-run", c->bin_dir);
     auto_json struct json_object *root = json_object_new_object();
     struct json_object *functions = json_object_new_object();
+    struct json_object *credentials = json_object_new_object();
+    json_add_str(credentials, "test", "test");
+    json_add_str(root, "region", "us-east-1");
+    json_add_str(root, "accountId", "123456789012");
+    json_add(root, "credentials", credentials);
     struct json_object *launcher =
         function(c, "workflow", c->launcher_timeout_s ? c->launcher_timeout_s : 60, 10);
     struct json_object *durable = json_object_new_object();
