@@ -16,9 +16,9 @@ void ctx_init_root(struct durable_ctx *ctx, struct execution *x)
 
 void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding)
 {
-    *ctx = (struct durable_ctx){
-        .x = parent->ctx->x, .prefix = parent->raw, .rebuilding = rebuilding, .live = rebuilding
-    };
+    *ctx = (struct durable_ctx){ .x = parent->ctx->x,
+                                 .prefix = parent->raw,
+                                 .rebuilding = rebuilding };
     memcpy(ctx->parent_id, parent->id, sizeof(ctx->parent_id));
 }
 
@@ -170,8 +170,6 @@ enum durable_rc op_begin(struct durable_ctx *ctx, enum op_type type, const char 
     op->raw = opid_raw(ctx->prefix, ++ctx->count);
     opid_wire(op->raw, op->id);
     op_reload(op);
-    if (!op->record && !ctx->rebuilding)
-        ctx->live = true;
     return check_record(op, err);
 }
 
@@ -221,8 +219,8 @@ const char *durable_request_id(const struct durable_ctx *ctx)
 
 bool durable_is_replaying(const struct durable_ctx *ctx)
 {
-    if (ctx->live)
-        return false;
+    if (ctx->rebuilding)
+        return true;
     char id[OPID_WIRE];
     auto_free char *raw = opid_raw(ctx->prefix, ctx->count + 1);
     opid_wire(raw, id);

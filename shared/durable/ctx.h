@@ -38,7 +38,6 @@ struct durable_ctx {
     char parent_id[OPID_WIRE]; /* ParentId of the operations inside; "" at the root */
     uint64_t count;            /* ids claimed */
     enum durable_rc latch;     /* OK, SUSPENDED or FATAL */
-    bool live;                 /* past what is recorded: logs are written */
     bool rebuilding;           /* the body of a finished context runs again for its large result:
                                   nothing is sent, nothing is begun */
     bool busy;                 /* the body of a child runs */

@@ -18,6 +18,13 @@
  *  - Effects belong in steps. A step's body is plain C and may run more than once unless
  * at_most_once.
  *
+ * *err is set for FAILED and FATAL and untouched otherwise. Types of the SDK's own, besides those
+ * named at each operation: ValidationError (an argument that makes no sense: nothing was recorded),
+ * SerdesError (a value that is not JSON, or cannot be written as JSON), PayloadTooLargeError; and
+ * of executions that end: NonDeterministicExecutionError, ContextValidationError (a context used
+ * while the body of its child runs), CheckpointError (the service refuses), HandlerError (SUSPENDED
+ * or FATAL returned although no operation did).
+ *
  * json_objects: what goes in is borrowed and serialised at once; what comes out is one reference,
  * the caller's, and always the value as it was read back from the checkpoint, so that first run and
  * replay agree. *out is NULL for the JSON null, and untouched unless the code is DURABLE_OK. A
@@ -134,9 +141,9 @@ enum durable_rc durable_step(struct durable_ctx *ctx, const char *name, durable_
                              struct json_object **out, struct durable_error *err) DURABLE_CHECKED;
 /* The attempt that is running, from 1. */
 unsigned durable_step_attempt(const struct durable_step *step);
-/* 64 hexadecimal characters, a hash of execution ARN and operation id: the same for every attempt
- * and every re-run of this step, another for every other step. An idempotency key for what the body
- * calls. */
+/* The SHA-256 of execution ARN, line feed and the operation's id on the wire, as 64 hexadecimal
+ * characters: the same for every attempt and every re-run of this step, another for every other
+ * step. An idempotency key for what the body calls. */
 const char *durable_step_token(const struct durable_step *step);
 /* The execution's ARN, and the wall clock time in ms at which this invocation is killed. */
 const char *durable_step_execution_arn(const struct durable_step *step);
@@ -187,12 +194,14 @@ const char *durable_execution_name(const struct durable_ctx *ctx);
 /* When the execution started, ms since 1970: the same on each replay. */
 int64_t durable_execution_start_ms(const struct durable_ctx *ctx);
 const char *durable_request_id(const struct durable_ctx *ctx);
-/* The context is re-living what is recorded already. */
+/* The context is re-living what is recorded: its next operation has a record, or the body of a
+ * finished child runs again for a result over 256 KiB. */
 bool durable_is_replaying(const struct durable_ctx *ctx);
 
 /* ---- logging -----------------------------------------------------------------------------------
  * One JSON object a line to stderr with timestamp, level, message, executionArn, requestId, and
- * inside a step operationId, operationName and attempt. Dropped while the context replays. */
+ * inside a step operationId, operationName and attempt. Dropped while the context replays, except
+ * in a body that runs again for its large result. */
 enum durable_log_level {
     DURABLE_LOG_DEBUG,
     DURABLE_LOG_INFO,

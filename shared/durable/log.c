@@ -50,7 +50,8 @@ void execution_log(const struct execution *x, enum durable_log_level level, cons
 
 void durable_log(struct durable_ctx *ctx, enum durable_log_level level, const char *fmt, ...)
 {
-    if (durable_is_replaying(ctx))
+    /* A body that runs again for its large result logs again, as in AWS's SDKs. */
+    if (durable_is_replaying(ctx) && !ctx->rebuilding)
         return;
     va_list ap;
     va_start(ap, fmt);

@@ -189,9 +189,11 @@ Test(checkpoint, sends_the_execution_update_last_in_its_request)
     queue_init(&q);
     add(&q, "a", OP_STEP, UPDATE_START, NULL);
     add(&q, FAKE_ID, OP_EXECUTION, UPDATE_SUCCEED, "1");
-    cr_assert_eq(flush(&q), CHECKPOINT_OK);
-    cr_assert_eq(q.f.requests, 1);
+    add(&q, "b", OP_STEP, UPDATE_START, NULL);
+    cr_assert_eq(flush(&q), CHECKPOINT_CLOSED);
+    cr_assert_eq(updates_in(&q, 0), 2);
     cr_assert(checkpoint_closed(q.c), "its answer has no token");
+    cr_assert_eq(flush(&q), CHECKPOINT_OK, "what could not be sent is gone");
     add(&q, "b", OP_STEP, UPDATE_START, NULL);
     cr_assert_eq(flush(&q), CHECKPOINT_CLOSED);
     cr_assert_eq(q.f.requests, 1);

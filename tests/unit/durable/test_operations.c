@@ -447,3 +447,67 @@ Test(log, of_a_finished_child_is_silent_unless_its_body_runs_again_for_the_resul
         cr_assert_eq(count_of(buf_str(&f.log), "in the child"), cases[i].lines);
     }
 }
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+#define LONG 40000
+
+static void long_error(struct durable_error *err)
+{
+    char text[LONG + 1];
+    memset(text, 'm', LONG);
+    text[LONG] = '\0';
+    durable_error_set(err, "Long", "%s", text);
+    durable_error_set_data(err, "lost");
+}
+
+static int fails_at_length(struct durable_step *step, void *arg, struct json_object **out,
+                           struct durable_error *err)
+{
+    (void)step, (void)arg, (void)out;
+    long_error(err);
+    return -1;
+}
+
+static enum durable_rc child_fails_at_length(struct durable_ctx *ctx, struct json_object *in,
+                                             void *arg, struct json_object **out,
+                                             struct durable_error *err)
+{
+    (void)ctx, (void)in, (void)arg, (void)out;
+    long_error(err);
+    return DURABLE_FAILED;
+}
+
+static enum durable_rc sees_errors(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                   struct json_object **out, struct durable_error *err)
+{
+    (void)out;
+    struct durable_error *seen = arg;
+    static const struct durable_step_opts once = { .retry = { .max_attempts = 1 } };
+    cr_assert_eq(durable_step(ctx, NULL, fails_at_length, NULL, &once, NULL, err), DURABLE_FAILED);
+    durable_error_copy(&seen[0], err);
+    cr_assert_eq(durable_child(ctx, NULL, child_fails_at_length, in, NULL, NULL, err),
+                 DURABLE_FAILED);
+    durable_error_copy(&seen[1], err);
+    return DURABLE_OK;
+}
+
+Test(errors, that_were_cut_look_the_same_on_the_first_run_and_in_replay)
+{
+    auto_fake struct fake f;
+    fake_init(&f, NULL);
+    struct durable_error first[2] = { 0 };
+    struct durable_error replayed[2] = { 0 };
+    cr_assert_str_eq(fake_invoke(&f, sees_errors, first), "{\"Status\":\"SUCCEEDED\"}");
+    cr_assert_str_eq(fake_invoke(&f, sees_errors, replayed), "{\"Status\":\"SUCCEEDED\"}");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_str_eq(first[i].type, i ? "ChildContextError" : "StepError");
+        cr_assert_str_eq(first[i].cause_type, "Long");
+        cr_assert_lt(strlen(first[i].message), 32768);
+        cr_assert_str_eq(first[i].message, replayed[i].message);
+        cr_assert_null(first[i].data);
+        cr_assert_null(replayed[i].data);
+        durable_error_release(&first[i]);
+        durable_error_release(&replayed[i]);
+    }
+}
