@@ -59,6 +59,12 @@ static int outcome_body(struct durable_step *step, void *arg, struct json_object
     struct error why = { 0 };
     auto_json struct json_object *record = NULL;
     int held = ask(a, &record, &why);
+    if (held > 0) {
+        /* It needs no more delivering, and is no dead letter. */
+        struct error ignored;
+        (void)!receiver_close(a->tools->receiver, a->public_id, a->launcher_token,
+                              "held report used", &ignored);
+    }
     /* Closed first and asked again: what was accepted before counts, later reports get 410. */
     if (held == 0)
         held = receiver_close(a->tools->receiver, a->public_id, a->launcher_token, "Task.Timeout",
