@@ -235,7 +235,8 @@ static void start(struct job *j, const struct line *args, const struct line *env
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGPIPE, SIG_DFL);
+        for (int number = 1; number < SIGRTMIN; number++)
+            signal(number, SIG_DFL); /* a background job of a shell ignores SIGINT */
         for (int fd = 0; fd <= 2; fd++)
             dup2(streams[fd], fd);
         for (int fd = 3; fd < 256; fd++)
