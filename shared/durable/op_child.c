@@ -47,7 +47,7 @@ static enum durable_rc rebuild(struct op *op, durable_fn *body, struct json_obje
                          "Non-deterministic execution detected: the child context \"%s\" succeeded "
                          "and now fails: %s: %s",
                          op->raw, why.type ? why.type : "Error", why.message ? why.message : "");
-    if (rc != DURABLE_OK)
+    if (rc == DURABLE_FATAL)
         durable_error_copy(err, &why);
     return rc;
 }
@@ -78,7 +78,8 @@ static enum durable_rc run(struct op *op, durable_fn *body, struct json_object *
         error_round_trip(&why);
         error_wrap_as(&why, "ChildContextError", "Child context failed");
     }
-    durable_error_copy(err, &why);
+    if (rc != DURABLE_SUSPENDED)
+        durable_error_copy(err, &why);
     return rc;
 }
 

@@ -272,6 +272,25 @@ Test(child, may_not_use_the_context_around_it)
     cr_assert_eq(f.requests, 0);
 }
 
+static enum durable_rc has_an_error_already(struct durable_ctx *ctx, struct json_object *in,
+                                            void *arg, struct json_object **out,
+                                            struct durable_error *err)
+{
+    durable_error_set(err, "Mine", "kept");
+    enum durable_rc rc = durable_child(ctx, "c", child_body, in, arg, out, err);
+    cr_assert_str_eq(err->type, "Mine");
+    return rc;
+}
+
+Test(child, that_suspends_leaves_the_error_alone)
+{
+    auto_fake struct fake f;
+    fake_init(&f, "1");
+    struct child_plan p = { .waits = true };
+    cr_assert_str_eq(fake_invoke(&f, has_an_error_already, &p), "{\"Status\":\"PENDING\"}");
+    cr_assert_str_eq(fake_invoke(&f, has_an_error_already, &p), "{\"Status\":\"PENDING\"}");
+}
+
 /* ---- latch ----------------------------------------------------------------------------------- */
 
 struct stubborn {
