@@ -10,8 +10,10 @@
 #include "container/exits.h"
 #include "container/text.h"
 #include "shared/base/clock.h"
+#include "shared/base/utf8.h"
 
 #define HEARTBEAT_DEADLINE_MS 10000
+#define MESSAGE_MAX           1024 /* what the receiver takes */
 
 struct call_content {
     char *heartbeat; /* NULL: a plain one */
@@ -31,11 +33,9 @@ static int progress_json(const struct config *cfg, char **out, struct error *err
         auto_buf struct buf clean = BUF_INIT(1U << 20);
         text_clean(&clean, cfg->args[1], strlen(cfg->args[1]));
         buf_add_str(&b, ",\"message\":");
-        buf_add_json(&b, buf_str(&clean), clean.len);
+        buf_add_json(&b, buf_str(&clean), utf8_cut(buf_str(&clean), clean.len, MESSAGE_MAX));
     }
     buf_add_char(&b, '}');
-    if (buf_overflowed(&b))
-        return error_set(err, ERR_TOO_LARGE, 0, "progress: the message is too long");
     *out = buf_take(&b, NULL);
     return 0;
 }

@@ -19,10 +19,22 @@ void report_release(struct report *r)
     *r = (struct report){ 0 };
 }
 
+static bool has_escaped_nul(const char *p, size_t len)
+{
+    for (size_t i = 0; i + 5 < len; i++) {
+        if (p[i] != '\\')
+            continue;
+        if (memcmp(p + i + 1, "u0000", 5) == 0)
+            return true;
+        i++; /* whatever is escaped */
+    }
+    return false;
+}
+
 static bool is_json(const char *p, size_t len)
 {
     auto_json struct json_object *value = NULL;
-    return json_parse(p, len, JSON_DEPTH, &value, NULL) == 0;
+    return json_parse(p, len, JSON_DEPTH, &value, NULL) == 0 && !has_escaped_nul(p, len);
 }
 
 void report_success(struct report *out, const char *p, size_t len)

@@ -27,7 +27,8 @@ struct report {
 
 void report_release(struct report *r);
 /* A success with `p` as its result: as JSON, byte for byte, where it is one JSON value; otherwise
- * as text, cleaned (text.h). */
+ * as text, cleaned (text.h). JSON with an escaped NUL goes as text: the receiver refuses it as
+ * JSON, and what a job has worked out is not to be lost. */
 void report_success(struct report *out, const char *p, size_t len);
 /* A success whose result is the JSON null. */
 void report_success_null(struct report *out);

@@ -117,6 +117,8 @@ Test(outcome, a_success_is_json_as_it_came_or_text)
         { "null", 4, "application/json", "null" },
         { "hello", 5, "text/plain", "hello" },
         { "{\"a\":", 5, "text/plain", "{\"a\":" },
+        { "\"\\\\u0000\"", 9, "application/json", "\"\\\\u0000\"" },
+        { "\"\\u0000\"", 8, "text/plain", "\"\\u0000\"" },
         { "NaN", 3, "text/plain", "NaN" },
         { "a\0b", 3, "text/plain",
           "a\xef\xbf\xbd"
