@@ -74,7 +74,7 @@ struct json_object *api_status_doc(const char *id, struct json_object *execution
 char *api_status(struct api_call *c, bool *closed, struct error *err)
 {
     const char *known = api_cache_get(c->tools->cache, c->arn);
-    *closed = true;
+    *closed = known != NULL;
     if (known)
         return mem_dup(known);
     auto_json struct json_object *execution = NULL;
