@@ -268,6 +268,7 @@ struct httpd *httpd_start(const struct httpd_config *cfg, struct error *err)
         { MHD_OPTION_CONNECTION_LIMIT, cfg->max_connections ? cfg->max_connections : 4096, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, cfg->idle_timeout_s, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
+        { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL }, /* HTTP/1.1 without Host is 400 */
         { MHD_OPTION_THREAD_POOL_SIZE, cfg->threads, NULL },
         { MHD_OPTION_END, 0, NULL },
     };

@@ -50,7 +50,8 @@ uint16_t httpd_port(const struct httpd *h);
 /* No new connections from now on; open ones are served. */
 void httpd_quiesce(struct httpd *h);
 /* Answers what is parked with 503, ends all connections and frees the server; takes NULL. With
- * threads this must not be called from a handler. */
+ * threads this must not be called from a handler. Whoever else answers parked requests must have
+ * stopped before. */
 void httpd_stop(struct httpd *h);
 
 /* For servers without threads. httpd_fd is readable when there is work; httpd_run does what can be

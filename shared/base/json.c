@@ -297,7 +297,8 @@ int json_field_int(struct json_object *o, const char *at, const char *key, int64
     if (!json_object_is_type(v, json_type_int))
         return field_error(err, at, key, "must be an integer");
     int64_t i = json_object_get_int64(v);
-    if (i < min || i > max) {
+    bool beyond = json_object_get_uint64(v) > INT64_MAX; /* `i` is the nearest then */
+    if (i < min || i > max || beyond) {
         auto_free char *text =
             mem_printf("must be from %lld to %lld", (long long)min, (long long)max);
         return field_error(err, at, key, text);
