@@ -1,0 +1,282 @@
+/* What the real callback-receiver does with reports that Lambda does not take at once, with jobs
+ * that fall silent, and with its own end. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "tests/integration/rig.h"
+
+#define ID    RIG_ID
+#define OTHER "T3RoZXI="
+#define JSON  "application/json"
+
+Test(delivery, prefer_wait_waits_for_the_delivery)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    struct rig_ask report = { .method = "POST",
+                              .callback_id = ID,
+                              .what = "/success",
+                              .token = job,
+                              .type = JSON,
+                              .prefer = "respond-async, wait=1",
+                              .body = "1" };
+    rig_lambda(r, RIG_FAILS, 0, RIG_FAILS);
+    int64_t began = clock_mono_ms(clock_system());
+    struct rig_answer a = rig_ask(r, &report);
+    rig_expect(a, 202, "accepted");
+    cr_assert_str_eq(a.applied, "wait=1");
+    cr_assert_geq(clock_mono_ms(clock_system()) - began, 990);
+    rig_lambda(r, RIG_FAILS, 2, RIG_TAKES);
+    report.prefer = "wait=100";
+    a = rig_ask(r, &report);
+    rig_expect(a, 200, "delivered");
+    cr_assert_str_eq(a.applied, "wait=30");
+    a = rig_ask(r, &report);
+    rig_expect(a, 200, "delivered");
+    rig_stop(r);
+}
+
+Test(delivery, a_lost_answer_and_then_closed_is_unconfirmed)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_lambda(r, RIG_CUTS, 1, RIG_CLOSED);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 202, "accepted");
+    auto_free char *state = rig_await_state(r, ID, "unconfirmed");
+    cr_assert_not_null(strstr(state, "closed by the engine"), "%s", state);
+    cr_assert_eq(rig_calls(r), 2);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 200, "unconfirmed");
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "2"), 409, "unconfirmed");
+    rig_stop(r);
+}
+
+Test(delivery, an_engine_that_refuses_for_a_while_gets_it_afterwards)
+{
+    static const enum rig_lambda kinds[] = { RIG_THROTTLES, RIG_FAILS, RIG_DENIES, RIG_CUTS };
+    struct rig *r = rig_start(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        char id[] = "QUFB";
+        id[0] = (char)('A' + i);
+        auto_free char *job = rig_register(r, id, NULL);
+        unsigned before = rig_calls(r);
+        rig_lambda(r, kinds[i], 4, RIG_TAKES);
+        struct rig_answer a = rig_ask(r, &(struct rig_ask){ .method = "POST",
+                                                            .callback_id = id,
+                                                            .what = "/success",
+                                                            .token = job,
+                                                            .body = "1" });
+        rig_expect(a, 202, "accepted");
+        auto_free char *state = rig_await_state(r, id, "delivered");
+        cr_assert_not_null(strstr(state, "\"attempts\":5"), "%s", state);
+        cr_assert_eq(rig_calls(r) - before, 5);
+    }
+    auto_free char *log = rig_log(r);
+    cr_assert_not_null(strstr(log, "\"delivery_denied\""), "what a person must mend is loud");
+    rig_stop(r);
+}
+
+Test(delivery, what_lambda_will_never_take_is_dead_and_can_be_sent_again)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    char id[TOKEN_PUBLIC_ID];
+    token_public_id(ID, id);
+    auto_free char *redeliver = mem_printf("/redeliver/%s", id);
+    rig_lambda(r, RIG_FAILS, 2, RIG_CLOSED);
+    rig_expect(rig_get(r, true, "POST", redeliver, NULL), 409, "pending");
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 202, "accepted");
+    auto_free char *state = rig_await_state(r, ID, "dead");
+    cr_assert_not_null(strstr(state, "closed by the engine"), "%s", state);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 410, "\"state\":\"dead\"");
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "2"), 409, "\"state\":\"dead\"");
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 410, "dead");
+    rig_expect(rig_get(r, true, "GET", "/dead", NULL), 200, id);
+    rig_lambda(r, RIG_REFUSES, 1, RIG_TAKES);
+    rig_expect(rig_get(r, true, "POST", redeliver, NULL), 202, "accepted");
+    auto_free char *again = rig_await_state(r, ID, "dead");
+    cr_assert_not_null(strstr(again, "refused by the engine"), "%s", again);
+    rig_expect(rig_get(r, true, "POST", redeliver, NULL), 202, "accepted");
+    free(rig_await_state(r, ID, "delivered"));
+    rig_expect(rig_get(r, true, "GET", "/dead", NULL), 200, "[]");
+    rig_expect(rig_get(r, true, "POST", "/redeliver/AAAAAAAAAAAAAAAAAAAAAAAA", NULL), 404, "");
+    rig_stop(r);
+}
+
+Test(delivery, what_was_accepted_survives_a_kill)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_lambda(r, RIG_FAILS, 0, RIG_FAILS);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "{\"kept\":1}"), 202, "accepted");
+    rig_kill(r);
+    rig_lambda(r, RIG_TAKES, 0, RIG_TAKES);
+    rig_restart(r);
+    free(rig_await_state(r, ID, "delivered"));
+    struct rig_call call = rig_last_call(r);
+    cr_assert_str_eq(call.body, "{\"kept\":1}");
+    free(call.body);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "{\"kept\":1}"), 200, "delivered");
+    rig_stop(r);
+}
+
+Test(delivery, an_attempt_that_a_kill_cut_off_counts_as_unanswered)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_lambda(r, RIG_HANGS, 1, RIG_CLOSED);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 202, "accepted");
+    rig_await_calls(r, 1);
+    rig_kill(r);
+    rig_restart(r);
+    free(rig_await_state(r, ID, "unconfirmed"));
+    rig_stop(r);
+}
+
+Test(delivery, silence_after_a_heartbeat_is_a_failure)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":1");
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "{\"state\":\"pending\"}");
+    rig_expect(
+        rig_say(r, "POST", "/heartbeat", job, JSON, "{\"progress\":0.5,\"message\":\"half\"}"), 200,
+        "pending");
+    rig_expect(rig_say(r, "GET", "", job, NULL, NULL), 200,
+               "\"progress\":{\"progress\":0.5,\"message\":");
+    for (int i = 0; i < 4; i++) { /* any request counts */
+        clock_sleep_ms(clock_system(), 500);
+        rig_expect(rig_say(r, "GET", "/input", job, NULL, NULL), 200, "{\"n\":1}");
+    }
+    cr_assert_eq(rig_calls(r), 0);
+    free(rig_await_state(r, ID, "delivered"));
+    struct rig_call call = rig_last_call(r);
+    cr_assert_str_eq(call.verb, "fail");
+    cr_assert_not_null(strstr(call.body, "\"ErrorType\":\"Task.HeartbeatLost\""), "%s", call.body);
+    free(call.body);
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 410, "stop working");
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 409, "delivered");
+    rig_stop(r);
+}
+
+Test(delivery, a_job_that_never_starts_is_a_failure)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, "\"startTimeoutSeconds\":1");
+    auto_free char *other = rig_register(r, OTHER, "\"startTimeoutSeconds\":1");
+    struct rig_ask contact = {
+        .method = "GET", .callback_id = OTHER, .what = "/input", .token = other
+    };
+    rig_expect(rig_ask(r, &contact), 200, "");
+    free(rig_await_state(r, ID, "delivered"));
+    struct rig_call call = rig_last_call(r);
+    cr_assert_not_null(strstr(call.body, "\"ErrorType\":\"Task.StartTimeout\""), "%s", call.body);
+    free(call.body);
+    clock_sleep_ms(clock_system(), 1200);
+    auto_free char *state = rig_await_state(r, OTHER, "pending");
+    cr_assert_not_null(state, "a job that was heard of and sends no heartbeats is not judged");
+    cr_assert_eq(rig_calls(r), 1);
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 410, "");
+    rig_stop(r);
+}
+
+Test(delivery, the_clock_of_heartbeats_starts_anew_with_the_receiver)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":2");
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
+    rig_kill(r);
+    clock_sleep_ms(clock_system(), 2500);
+    rig_restart(r);
+    clock_sleep_ms(clock_system(), 1000);
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
+    cr_assert_eq(rig_calls(r), 0);
+    rig_stop(r);
+}
+
+struct burst {
+    const char *url;
+    int number;
+    int status;
+};
+
+static void *report_own_result(void *arg)
+{
+    struct burst *b = arg;
+    struct error err;
+    auto_response struct http_response resp = { 0 };
+    auto_free char *token = rig_token(ID, TOKEN_SCOPE_JOB, 60);
+    auto_free char *authorization = mem_printf("Bearer %s", token);
+    auto_free char *body = mem_printf("%d", b->number);
+    struct http_header headers[] = { { "Authorization", authorization }, { NULL, NULL } };
+    struct http_client *client = http_client_new(&err);
+    struct http_request req = { .method = "POST",
+                                .url = b->url,
+                                .headers = headers,
+                                .body = body,
+                                .body_len = strlen(body),
+                                .timeout_ms = 15000 };
+    b->status = http_send(client, &req, &resp, &err) == 0 ? resp.status : 0;
+    http_client_free(client);
+    return NULL;
+}
+
+Test(delivery, of_many_at_once_one_wins)
+{
+    struct rig *r = rig_start(NULL);
+    struct burst bursts[16];
+    pthread_t threads[16];
+    unsigned taken = 0;
+    auto_free char *url = rig_url(r, ID, "/success");
+    for (size_t i = 0; i < ARRAY_LEN(bursts); i++) {
+        bursts[i] = (struct burst){ .url = url, .number = (int)i };
+        cr_assert_eq(pthread_create(&threads[i], NULL, report_own_result, &bursts[i]), 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bursts); i++) {
+        pthread_join(threads[i], NULL);
+        cr_assert(bursts[i].status == 202 || bursts[i].status == 409, "%d", bursts[i].status);
+        taken += bursts[i].status == 202;
+    }
+    cr_assert_eq(taken, 1);
+    free(rig_await_state(r, ID, "delivered"));
+    cr_assert_eq(rig_calls(r), 1);
+    rig_stop(r);
+}
+
+struct waiting {
+    struct rig *rig;
+    const char *job;
+    struct rig_answer answer;
+};
+
+static void *report_and_wait(void *arg)
+{
+    struct waiting *w = arg;
+    w->answer = rig_ask(w->rig, &(struct rig_ask){ .method = "POST",
+                                                   .callback_id = ID,
+                                                   .what = "/success",
+                                                   .token = w->job,
+                                                   .prefer = "wait=30",
+                                                   .body = "1" });
+    return NULL;
+}
+
+Test(delivery, a_stop_answers_what_is_in_flight_and_keeps_the_rest)
+{
+    struct rig *r = rig_start(NULL);
+    pthread_t thread;
+    auto_free char *job = rig_register(r, ID, NULL);
+    struct waiting w = { .rig = r, .job = job };
+    rig_lambda(r, RIG_FAILS, 0, RIG_FAILS);
+    cr_assert_eq(pthread_create(&thread, NULL, report_and_wait, &w), 0);
+    rig_await_calls(r, 1);
+    cr_assert_eq(rig_terminate(r), 0);
+    pthread_join(thread, NULL);
+    cr_assert_eq(w.answer.status, 202, "%d %s", w.answer.status, w.answer.body);
+    rig_lambda(r, RIG_TAKES, 0, RIG_TAKES);
+    rig_restart(r);
+    free(rig_await_state(r, ID, "delivered"));
+    rig_stop(r);
+}

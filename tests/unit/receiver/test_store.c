@@ -1,0 +1,350 @@
+#include "callback-receiver/store.h"
+
+#include <criterion/criterion.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/mem.h"
+
+#define EXPIRES 1000 /* s */
+
+static char dir[64];
+static char url[128];
+
+static void setup(void)
+{
+    strcpy(dir, "/tmp/test_store_XXXXXX");
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(url, sizeof(url), "sqlite:%s/c.db", dir);
+}
+
+static void teardown(void)
+{
+    static const char *const files[] = { "c.db", "c.db-wal", "c.db-shm", "c.db-journal" };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        auto_free char *path = mem_printf("%s/%s", dir, files[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+TestSuite(store, .init = setup, .fini = teardown);
+
+static struct store *open_store(void)
+{
+    struct error err;
+    struct store *s = store_open(url, &err);
+    cr_assert_not_null(s, "%s", err.msg);
+    return s;
+}
+
+static void run(struct store *s, struct store_op *op)
+{
+    struct error err;
+    cr_assert_eq(store_run(s, &op, 1, &err), 0, "%s", err.msg);
+}
+
+static struct store_op make(enum store_action action, const char *callback_id, enum callback_by by,
+                            const char *payload)
+{
+    struct store_op op = { .action = action, .now_ms = 5000, .limit = 10, .lease_ms = 60000 };
+    if (callback_id)
+        token_public_id(callback_id, op.id);
+    op.who = (struct callback_holder){ callback_id, by, EXPIRES, NULL };
+    op.registration = (struct callback_registration){
+        .workflow = "w", .job = "j", .heartbeat_s = 10, .start_timeout_s = 20
+    };
+    op.report = (struct callback_report){ .kind = CALLBACK_SUCCESS, .media = CALLBACK_JSON };
+    if (payload) {
+        op.payload.text = mem_dup(payload);
+        op.payload.len = strlen(payload);
+    }
+    return op;
+}
+
+static enum callback_verdict once(struct store *s, enum store_action action,
+                                  const char *callback_id, const char *payload)
+{
+    struct store_op op = make(
+        action, callback_id,
+        action == STORE_REGISTER || action == STORE_CLOSE ? CALLBACK_BY_LAUNCHER : CALLBACK_BY_JOB,
+        payload);
+    run(s, &op);
+    enum callback_verdict verdict = op.verdict;
+    store_op_release(&op);
+    return verdict;
+}
+
+Test(store, what_was_written_is_there_after_it_was_opened_again)
+{
+    struct store *s = open_store();
+    cr_assert_eq(once(s, STORE_REGISTER, "QQ==", "{\"in\":1}"), CALLBACK_CREATED);
+    cr_assert_eq(once(s, STORE_HEARTBEAT, "QQ==", "{\"progress\":1}"), CALLBACK_DONE);
+    cr_assert_eq(once(s, STORE_REPORT, "QQ==", "[\"out\"]"), CALLBACK_TAKEN);
+    store_close(s);
+    s = open_store();
+    struct store_op op = make(STORE_READ, "QQ==", CALLBACK_BY_LAUNCHER, NULL);
+    op.want = (1U << STORE_PAYLOADS) - 1;
+    run(s, &op);
+    const struct callback *c = &op.record;
+    cr_assert_eq(op.verdict, CALLBACK_DONE);
+    cr_assert_str_eq(op.out[STORE_INPUT].text, "{\"in\":1}");
+    cr_assert_str_eq(op.out[STORE_PROGRESS].text, "{\"progress\":1}");
+    cr_assert_str_eq(op.out[STORE_BODY].text, "[\"out\"]");
+    cr_assert_str_eq(c->callback_id, "QQ==");
+    cr_assert_str_eq(c->workflow, "w");
+    cr_assert_str_eq(c->job, "j");
+    cr_assert_eq(c->state, CALLBACK_ACCEPTED);
+    cr_assert(c->registered);
+    cr_assert_eq(c->heartbeat_s, 10);
+    cr_assert_eq(c->start_timeout_s, 20);
+    cr_assert_eq(c->expires_s, EXPIRES);
+    cr_assert_eq(c->created_ms, 5000);
+    cr_assert_eq(c->first_heartbeat_ms, 5000);
+    cr_assert_eq(c->due_ms, 5000);
+    store_op_release(&op);
+    cr_assert_eq(once(s, STORE_REPORT, "QQ==", "[\"out\"]"), CALLBACK_SAME);
+    cr_assert_eq(once(s, STORE_REGISTER, "QQ==", "{\"in\":1}"), CALLBACK_SAME);
+    store_close(s);
+}
+
+Test(store, a_batch_happens_whole_or_not_at_all)
+{
+    struct store *s = open_store();
+    /* Somebody breaks the file behind the store's back: no payload can be written. */
+    struct store_op ops[3] = { make(STORE_REGISTER, "QQ==", CALLBACK_BY_LAUNCHER, "1"),
+                               make(STORE_REPORT, "QUE=", CALLBACK_BY_JOB, "2"),
+                               make(STORE_REGISTER, "QUI=", CALLBACK_BY_LAUNCHER, "3") };
+    struct store_op *all[] = { &ops[0], &ops[1], &ops[2] };
+    struct error err;
+    size_t real = ops[2].payload.len;
+    ops[2].payload.len = (size_t)3 << 30; /* over SQLite's limit for a value */
+    cr_assert_eq(store_run(s, all, 3, &err), -1);
+    cr_assert_eq(err.code, ERR_IO);
+    for (size_t i = 0; i < 3; i++) {
+        struct store_op read = make(STORE_READ, ops[i].who.callback_id, CALLBACK_BY_LAUNCHER, NULL);
+        run(s, &read);
+        cr_assert_eq(read.verdict, CALLBACK_NONE, "operation %zu happened", i);
+        store_op_release(&read);
+    }
+    ops[2].payload.len = real;
+    cr_assert_eq(store_run(s, all, 3, &err), 0, "the store goes on: %s", err.msg);
+    cr_assert_eq(ops[0].verdict, CALLBACK_CREATED);
+    cr_assert_eq(ops[1].verdict, CALLBACK_TAKEN);
+    for (size_t i = 0; i < 3; i++)
+        store_op_release(&ops[i]);
+    store_close(s);
+}
+
+Test(store, later_operations_of_a_batch_see_earlier_ones)
+{
+    struct store *s = open_store();
+    struct store_op ops[3] = { make(STORE_REPORT, "QQ==", CALLBACK_BY_JOB, "1"),
+                               make(STORE_REPORT, "QQ==", CALLBACK_BY_JOB, "1"),
+                               make(STORE_REPORT, "QQ==", CALLBACK_BY_LAUNCHER, "2") };
+    struct store_op *all[] = { &ops[0], &ops[1], &ops[2] };
+    struct error err;
+    ops[2].report.kind = CALLBACK_FAILURE;
+    cr_assert_eq(store_run(s, all, 3, &err), 0, "%s", err.msg);
+    cr_assert_eq(ops[0].verdict, CALLBACK_TAKEN);
+    cr_assert_eq(ops[1].verdict, CALLBACK_SAME);
+    cr_assert_eq(ops[2].verdict, CALLBACK_OTHER);
+    for (size_t i = 0; i < 3; i++)
+        store_op_release(&ops[i]);
+    store_close(s);
+}
+
+Test(store, claims_what_is_due_once_and_says_when_the_next_is)
+{
+    struct store *s = open_store();
+    (void)once(s, STORE_REPORT, "QQ==", "1");
+    (void)once(s, STORE_REPORT, "QUE=", "2");
+    struct store_op claim = make(STORE_CLAIM, NULL, CALLBACK_BY_RECEIVER, NULL);
+    claim.limit = 1;
+    run(s, &claim);
+    cr_assert_eq(claim.count, 1);
+    cr_assert_not_null(claim.items[0].body.text);
+    cr_assert_eq(claim.next_ms, 5000, "another is due");
+    struct store_op finish = make(STORE_FINISH, NULL, CALLBACK_BY_RECEIVER, NULL);
+    memcpy(finish.id, claim.items[0].record.id, sizeof(finish.id));
+    finish.attempt = (struct callback_attempt){ CALLBACK_ATTEMPT_OK, "", 0 };
+    store_op_release(&claim);
+    run(s, &claim);
+    cr_assert_eq(claim.count, 1);
+    cr_assert_str_neq(claim.items[0].record.id, finish.id);
+    cr_assert_eq(claim.next_ms, 65000, "the first lease");
+    store_op_release(&claim);
+    run(s, &claim);
+    cr_assert_eq(claim.count, 0);
+    run(s, &finish);
+    cr_assert_eq(finish.record.state, CALLBACK_DELIVERED);
+    store_op_release(&finish);
+    /* A receiver that died in the middle: due at once, and the attempt counts as unanswered. */
+    store_close(s);
+    s = open_store();
+    struct store_op start = make(STORE_START, NULL, CALLBACK_BY_RECEIVER, NULL);
+    start.now_ms = 6000;
+    run(s, &start);
+    claim.now_ms = 6000;
+    run(s, &claim);
+    cr_assert_eq(claim.count, 1);
+    cr_assert(claim.items[0].record.unanswered);
+    cr_assert_eq(claim.items[0].record.attempts, 2);
+    store_op_release(&claim);
+    store_close(s);
+}
+
+Test(store, judges_silence_but_not_across_its_own)
+{
+    struct store *s = open_store();
+    (void)once(s, STORE_HEARTBEAT, "QQ==", NULL);  /* by the default, 60 s */
+    (void)once(s, STORE_REGISTER, "QUE=", "null"); /* to start within 20 s */
+    struct store_op start = make(STORE_START, NULL, CALLBACK_BY_RECEIVER, NULL);
+    start.now_ms = 1000000;
+    run(s, &start);
+    struct store_op judge = make(STORE_JUDGE, NULL, CALLBACK_BY_RECEIVER, NULL);
+    static const struct {
+        int64_t at_ms;
+        size_t count;
+    } cases[] = { { 1009999, 0 }, { 1010000, 1 }, { 1059999, 0 }, { 1060000, 1 }, { 2000000, 0 } };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        judge.now_ms = cases[i].at_ms;
+        run(s, &judge);
+        cr_assert_eq(judge.count, cases[i].count, "case %zu: %zu", i, judge.count);
+        store_op_release(&judge);
+    }
+    struct store_op claim = make(STORE_CLAIM, NULL, CALLBACK_BY_RECEIVER, NULL);
+    claim.now_ms = 2000000;
+    run(s, &claim);
+    cr_assert_eq(claim.count, 2);
+    cr_assert_not_null(strstr(claim.items[0].body.text, "Task.StartTimeout"));
+    cr_assert_not_null(strstr(claim.items[1].body.text, "Task.HeartbeatLost"));
+    store_op_release(&claim);
+    store_close(s);
+}
+
+Test(store, lists_counts_and_forgets)
+{
+    struct store *s = open_store();
+    (void)once(s, STORE_REPORT, "QQ==", "1");
+    (void)once(s, STORE_REGISTER, "QUE=", "2");
+    (void)once(s, STORE_CLOSE, "QUI=", NULL);
+    cr_assert_eq(once(s, STORE_PROBE, NULL, NULL), CALLBACK_DONE);
+    struct store_op op = make(STORE_COUNT, NULL, CALLBACK_BY_RECEIVER, NULL);
+    run(s, &op);
+    cr_assert_eq(op.counts[CALLBACK_ACCEPTED], 1);
+    cr_assert_eq(op.counts[CALLBACK_PENDING], 1);
+    cr_assert_eq(op.counts[CALLBACK_CLOSED], 1);
+    cr_assert_eq(op.counts[CALLBACK_DEAD], 0);
+    op.action = STORE_LIST;
+    op.states = 1U << CALLBACK_ACCEPTED | 1U << CALLBACK_PENDING;
+    run(s, &op);
+    cr_assert_eq(op.count, 2);
+    cr_assert_eq(op.items[0].record.state, CALLBACK_ACCEPTED);
+    op.limit = 1;
+    run(s, &op);
+    cr_assert_eq(op.count, 1);
+    op.action = STORE_PURGE;
+    op.limit = 100;
+    op.now_ms = EXPIRES * 1000;
+    run(s, &op); /* their life is not over */
+    op.now_ms += 1000;
+    run(s, &op);
+    op.action = STORE_COUNT;
+    run(s, &op);
+    cr_assert_eq(op.counts[CALLBACK_ACCEPTED], 1, "what is accepted stays until it is settled");
+    cr_assert_eq(op.counts[CALLBACK_PENDING], 0);
+    cr_assert_eq(op.counts[CALLBACK_CLOSED], 0);
+    struct store_op finish = make(STORE_FINISH, "QQ==", CALLBACK_BY_RECEIVER, NULL);
+    finish.attempt = (struct callback_attempt){ CALLBACK_ATTEMPT_REFUSED, "no", 0 };
+    finish.now_ms = op.now_ms;
+    run(s, &finish);
+    op.action = STORE_PURGE;
+    op.now_ms += STORE_KEEP_DEAD_S * INT64_C(1000);
+    run(s, &op);
+    op.action = STORE_COUNT;
+    run(s, &op);
+    cr_assert_eq(op.counts[CALLBACK_DEAD], 1, "somebody should see it");
+    op.action = STORE_PURGE;
+    op.now_ms += 1000;
+    run(s, &op);
+    op.action = STORE_COUNT;
+    run(s, &op);
+    cr_assert_eq(op.counts[CALLBACK_DEAD], 0);
+    store_op_release(&op);
+    store_op_release(&finish);
+    store_close(s);
+}
+
+Test(store, closing_drops_the_input)
+{
+    struct store *s = open_store();
+    (void)once(s, STORE_REGISTER, "QQ==", "\"secret\"");
+    (void)once(s, STORE_CLOSE, "QQ==", NULL);
+    struct store_op op = make(STORE_READ, "QQ==", CALLBACK_BY_LAUNCHER, NULL);
+    op.want = 1U << STORE_INPUT;
+    run(s, &op);
+    cr_assert_eq(op.record.state, CALLBACK_CLOSED);
+    cr_assert_null(op.out[STORE_INPUT].text);
+    store_op_release(&op);
+    store_close(s);
+}
+
+Test(store, a_file_of_a_newer_version_or_in_use_is_refused)
+{
+    struct error err;
+    struct store *s = open_store();
+    cr_assert_null(store_open(url, &err));
+    cr_assert_eq(err.code, ERR_CONFLICT, "%s", err.msg);
+    store_close(s);
+    sqlite3 *db = NULL;
+    cr_assert_eq(sqlite3_open(url + strlen("sqlite:"), &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, "PRAGMA user_version = 999", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    cr_assert_null(store_open(url, &err));
+    cr_assert_eq(err.code, ERR_CONFLICT, "%s", err.msg);
+    cr_assert_not_null(strstr(err.msg, "999"), "%s", err.msg);
+}
+
+Test(store, the_file_is_its_owners_alone)
+{
+    struct store *s = open_store();
+    struct stat st;
+    (void)once(s, STORE_REPORT, "QQ==", "1");
+    cr_assert_eq(stat(url + strlen("sqlite:"), &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    auto_free char *wal = mem_printf("%s-wal", url + strlen("sqlite:"));
+    cr_assert_eq(stat(wal, &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    store_close(s);
+}
+
+Test(store, urls_that_this_build_cannot_serve_are_refused)
+{
+    static const struct {
+        const char *url;
+        enum error_code code;
+    } cases[] = {
+        { "redis://localhost", ERR_INVALID }, { "rediss://localhost", ERR_INVALID },
+        { "sqlite:", ERR_INVALID },           { "callbacks.db", ERR_INVALID },
+        { "sqlite:/nowhere/c.db", ERR_IO },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error err;
+        cr_assert_null(store_open(cases[i].url, &err), "case %zu", i);
+        cr_assert_eq(err.code, cases[i].code, "case %zu: %s", i, err.msg);
+    }
+    auto_free char *path = mem_printf("%s/c.db", dir);
+    FILE *f = fopen(path, "w");
+    cr_assert_not_null(f);
+    for (int i = 0; i < 100; i++)
+        fputs("this is no database\n", f);
+    fclose(f);
+    struct error err;
+    cr_assert_null(store_open(url, &err), "a file that is something else");
+    cr_assert_eq(err.code, ERR_IO, "%s", err.msg);
+}
