@@ -50,6 +50,7 @@ struct httpd {
     pthread_mutex_t lock;
     struct httpd_request *parked; /* under lock */
     atomic_size_t active;
+    atomic_bool resumed; /* a parked request was answered: libmicrohttpd has work at once */
 };
 
 static void park_link(struct httpd_request *req)
@@ -345,12 +346,15 @@ int httpd_fd(const struct httpd *h)
 
 void httpd_run(struct httpd *h)
 {
+    atomic_store(&h->resumed, false);
     MHD_run(h->daemon);
 }
 
 int64_t httpd_timeout_ms(struct httpd *h)
 {
     MHD_UNSIGNED_LONG_LONG ms;
+    if (atomic_load(&h->resumed)) /* MHD_get_timeout leaves these out */
+        return 0;
     if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
         return -1;
     return ms > INT64_MAX ? INT64_MAX : (int64_t)ms;
@@ -448,6 +452,7 @@ bool httpd_peer_gone(const struct httpd_request *req)
 static void unpark(struct httpd_request *req)
 {
     if (req->parked) {
+        atomic_store(&req->httpd->resumed, true);
         park_unlink(req);
         MHD_resume_connection(req->connection); /* from here on req is not ours */
     }
