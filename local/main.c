@@ -9,6 +9,7 @@
 
 #include "local/aws/aws_api.h"
 #include "local/aws/ecs.h"
+#include "local/aws/lambda.h"
 #include "local/local.h"
 #include "local/shim.h"
 #include "shared/base/opts.h"
@@ -131,7 +132,8 @@ static int start(struct program *p, struct error *err)
         return -1;
     p->aws_url = mem_printf("http://%s", httpd_address(p->aws));
     local->aws_url = p->aws_url;
-    if (!(p->ecs = ecs_new(local, err)) || loop_serve(local->loop, p->aws, err) < 0)
+    if (!(local->lambda = lambda_new(local, err)) || !(p->ecs = ecs_new(local, err)) ||
+        loop_serve(local->loop, p->aws, err) < 0)
         return -1;
     log_info(local->log, log_event("listening"), log_str("service", "aws"),
              log_str("url", p->aws_url));
@@ -142,6 +144,7 @@ static int start(struct program *p, struct error *err)
 static void stop(struct program *p)
 {
     struct local *local = &p->local;
+    lambda_free(local->lambda);
     if (p->aws) {
         loop_unserve(local->loop, p->aws);
         httpd_stop(p->aws);

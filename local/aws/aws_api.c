@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "local/aws/signature.h"
 #include "shared/base/encode.h"
 #include "shared/base/json.h"
 
@@ -226,6 +227,11 @@ void aws_api_handle(struct httpd_request *http, void *arg)
     if (!split_path(r, httpd_path(http)) || !service || !service->route(r, service->arg)) {
         aws_error(r, r->service->json11 ? 400 : 404, "UnknownOperationException",
                   "There is no such operation: %s %.200s", httpd_method(http), httpd_path(http));
+        return;
+    }
+    struct error err;
+    if (api->verify && signature_check(api->local, http, service->name, &err) < 0) {
+        aws_error(r, service->json11 ? 400 : 403, err.type, "%s", err.msg);
         return;
     }
     if (!api->hooks.before || !api->hooks.before(r, api->hooks.arg))

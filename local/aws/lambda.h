@@ -11,7 +11,8 @@ struct lambda;
 /* Loads what the store has and goes on with it once the loop runs. `local` is borrowed; its api
  * must be there. NULL with *err where the tables are another version's. */
 struct lambda *lambda_new(const struct local *local, struct error *err) CHECKED;
-/* Ends the processes of all functions (SIGKILL); executions stay in the store. Takes NULL. */
+/* Ends the processes of all functions (SIGKILL); executions stay in the store. Open lambda_calls
+ * are done with a failure, synchronous callers are cut off. Takes NULL. */
 void lambda_free(struct lambda *l);
 
 /* What a plain (not durable) invocation gave. */

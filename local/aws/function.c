@@ -1,0 +1,264 @@
+#include "local/aws/function.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "local/aws/environment.h"
+
+#define MAX_EVENT (32U << 20)
+
+struct invocation {
+    struct function *function;
+    struct invocation_handler handler; /* of zeros: cancelled */
+    char request_id[RANDOM_UUID];
+    char *arn;
+    char *trace;
+    struct buf event;
+    int64_t begun_ms;
+    struct invocation *prev, *next; /* in the queue */
+    bool queued;
+};
+
+struct function {
+    const struct local *local;
+    const struct config_function *config;
+    struct invocation *first, *last;
+    size_t waiting;
+    struct environment **environments;
+    size_t count;
+    struct loop_timer *look; /* soon */
+};
+
+struct function *function_new(const struct local *local, const struct config_function *config)
+{
+    struct function *f = mem_alloc(sizeof(*f));
+    f->local = local;
+    f->config = config;
+    f->environments = mem_array(config->max_concurrency, sizeof(struct environment *));
+    return f;
+}
+
+const struct config_function *function_config(const struct function *f)
+{
+    return f->config;
+}
+
+const struct local *function_local(const struct function *f)
+{
+    return f->local;
+}
+
+size_t function_waiting(const struct function *f)
+{
+    return f->waiting;
+}
+
+/* ---- the queue --------------------------------------------------------------------------------
+ */
+
+void invocation_discard(struct invocation *i)
+{
+    buf_release(&i->event);
+    free(i->arn);
+    free(i->trace);
+    free(i);
+}
+
+static void unqueue(struct invocation *i)
+{
+    struct function *f = i->function;
+    if (i->prev)
+        i->prev->next = i->next;
+    else
+        f->first = i->next;
+    if (i->next)
+        i->next->prev = i->prev;
+    else
+        f->last = i->prev;
+    i->prev = i->next = NULL;
+    i->queued = false;
+    f->waiting--;
+}
+
+void function_free(struct function *f)
+{
+    if (!f)
+        return;
+    loop_cancel(f->local->loop, f->look);
+    while (f->first) {
+        struct invocation *i = f->first;
+        unqueue(i);
+        invocation_discard(i);
+    }
+    while (f->count > 0)
+        environment_free(f->environments[--f->count]);
+    free(f->environments);
+    free(f);
+}
+
+static void look_soon(void *arg)
+{
+    struct function *f = arg;
+    f->look = NULL;
+    function_look(f);
+}
+
+struct invocation *function_invoke(struct function *f, const char *version, const char *trace,
+                                   const struct invocation_handler *handler)
+{
+    struct invocation *i = mem_alloc(sizeof(*i));
+    i->function = f;
+    i->handler = *handler;
+    i->arn = mem_printf("arn:aws:lambda:%s:%s:function:%s:%s", f->local->config->region,
+                        f->local->config->account_id, f->config->name, version);
+    i->trace = mem_dup(trace);
+    random_uuid(i->request_id);
+    buf_init(&i->event, MAX_EVENT);
+    i->prev = f->last;
+    if (f->last)
+        f->last->next = i;
+    else
+        f->first = i;
+    f->last = i;
+    i->queued = true;
+    f->waiting++;
+    /* Not at once: the caller must have the handle before `begin` or `done` is called. */
+    if (!f->look)
+        f->look = loop_after(f->local->loop, 0, look_soon, f);
+    return i;
+}
+
+void function_cancel(struct invocation *i)
+{
+    i->handler = (struct invocation_handler){ 0 };
+    if (!i->queued)
+        return; /* its environment ends it */
+    unqueue(i);
+    invocation_discard(i);
+}
+
+struct invocation *function_take(struct function *f)
+{
+    while (f->first) {
+        struct invocation *i = f->first;
+        unqueue(i);
+        i->begun_ms = clock_wall_ms(f->local->clock);
+        if (i->handler.begin(i->handler.arg, i->request_id, i->begun_ms, &i->event))
+            return i;
+        invocation_discard(i);
+    }
+    return NULL;
+}
+
+void function_fail_first(struct function *f, const char *body, size_t len, const char *type)
+{
+    struct invocation *i = f->first;
+    if (!i)
+        return;
+    unqueue(i);
+    i->begun_ms = clock_wall_ms(f->local->clock);
+    invocation_end(i, INVOCATION_ERROR, body, len, type);
+}
+
+/* ---- environments -----------------------------------------------------------------------------
+ */
+
+static void fail_to_start(struct function *f, const struct error *why)
+{
+    log_error(f->local->log, log_event("environment_not_started"),
+              log_str("function", f->config->name), log_err(why));
+    static const char body[] = "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":"
+                               "\"The function's process could not be started.\"}";
+    function_fail_first(f, body, sizeof(body) - 1, "Runtime.InvalidEntrypoint");
+}
+
+void function_look(struct function *f)
+{
+    size_t coming = 0;
+    for (size_t i = 0; i < f->count && f->waiting > 0; i++)
+        if (!environment_offer(f->environments[i]))
+            coming += environment_is_coming(f->environments[i]);
+    while (f->waiting > coming && f->count < f->config->max_concurrency) {
+        struct error err;
+        struct environment *env = environment_start(f, &err);
+        if (!env) {
+            fail_to_start(f, &err);
+            return;
+        }
+        f->environments[f->count++] = env;
+        coming++;
+    }
+}
+
+void function_gone(struct function *f, struct environment *env)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->environments[i] == env) {
+            f->environments[i] = f->environments[--f->count];
+            break;
+        }
+    environment_free(env);
+    function_look(f);
+}
+
+void function_kill(struct function *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        environment_kill(f->environments[i]);
+}
+
+void function_describe(const struct function *f, struct buf *out)
+{
+    buf_add_str(out, "{\"name\":");
+    buf_add_json_str(out, f->config->name);
+    buf_add_str(out, ",\"environments\":[");
+    for (size_t i = 0; i < f->count; i++) {
+        if (i)
+            buf_add_char(out, ',');
+        environment_describe(f->environments[i], out);
+    }
+    buf_add_str(out, "]}");
+}
+
+/* ---- one invocation ---------------------------------------------------------------------------
+ */
+
+const char *invocation_request_id(const struct invocation *i)
+{
+    return i->request_id;
+}
+
+const char *invocation_event(const struct invocation *i, size_t *len)
+{
+    *len = i->event.len;
+    return buf_str(&i->event);
+}
+
+const char *invocation_arn(const struct invocation *i)
+{
+    return i->arn;
+}
+
+const char *invocation_trace(const struct invocation *i)
+{
+    return i->trace;
+}
+
+int64_t invocation_deadline_ms(const struct invocation *i)
+{
+    return i->begun_ms + i->function->config->timeout_s * 1000;
+}
+
+void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,
+                    const char *error_type)
+{
+    const struct invocation_outcome outcome = { .end = end,
+                                                .request_id = i->request_id,
+                                                .begun_ms = i->begun_ms,
+                                                .body = body,
+                                                .len = len,
+                                                .error_type = error_type };
+    if (i->handler.done)
+        i->handler.done(i->handler.arg, &outcome);
+    invocation_discard(i);
+}

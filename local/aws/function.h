@@ -1,0 +1,79 @@
+/* function.h - one function: what waits to be invoked, and the environments that do the work.
+ *
+ * Invocations wait in a queue; environments are started as they are needed, up to the function's
+ * maxConcurrency, and used again. An invocation's event is made when an environment takes it, so
+ * that it shows the state of that moment. The loop's thread only. */
+#ifndef LOCAL_AWS_FUNCTION_H
+#define LOCAL_AWS_FUNCTION_H
+
+#include "local/local.h"
+#include "shared/base/buf.h"
+#include "shared/base/digest.h"
+
+struct function;
+struct invocation;
+struct environment;
+
+enum invocation_end {
+    INVOCATION_RESPONSE, /* the function's answer */
+    INVOCATION_ERROR,    /* an error that it posted, or its end, or its timeout */
+};
+
+struct invocation_outcome {
+    enum invocation_end end;
+    const char *request_id;
+    int64_t begun_ms; /* wall clock */
+    const char *body; /* of an error {"errorMessage","errorType",...} */
+    size_t len;
+    const char *error_type; /* of an error; may be NULL */
+};
+
+struct invocation_handler {
+    /* Writes the event's JSON as the invocation `request_id` begins; false: there is nothing to do
+     * any more, the invocation is dropped (its `done` is not called). */
+    bool (*begin)(void *arg, const char *request_id, int64_t now_ms, struct buf *event);
+    /* Called once for each invocation that has begun, or that could not (no process came up). */
+    void (*done)(void *arg, const struct invocation_outcome *outcome);
+    void *arg;
+};
+
+struct function *function_new(const struct local *local, const struct config_function *config);
+/* Ends its processes; what waits or runs is forgotten without `done`. Takes NULL. */
+void function_free(struct function *f);
+const struct config_function *function_config(const struct function *f);
+const struct local *function_local(const struct function *f);
+
+/* Puts an invocation in the queue. `version` goes into the ARN that the function is told; `trace`
+ * may be NULL. Both are copied. The handle is good until `done` or function_cancel. */
+struct invocation *function_invoke(struct function *f, const char *version, const char *trace,
+                                   const struct invocation_handler *handler);
+/* Forgets an invocation: `done` will not be called. One that runs goes on for nothing. */
+void function_cancel(struct invocation *i);
+size_t function_waiting(const struct function *f);
+void function_kill(struct function *f);
+/* Adds {"name","environments":[...]} of /_local/functions. */
+void function_describe(const struct function *f, struct buf *out);
+
+/* ---- for environments -------------------------------------------------------------------------
+ */
+
+/* The next invocation that waits, taken from the queue, with its event made; or NULL. */
+struct invocation *function_take(struct function *f);
+/* One of its environments can take work, has ended, or has taken long: looks at the queue again. */
+void function_look(struct function *f);
+void function_gone(struct function *f, struct environment *env);
+/* No process came up for the oldest that waits: it fails with this error. */
+void function_fail_first(struct function *f, const char *body, size_t len, const char *type);
+
+const char *invocation_request_id(const struct invocation *i);
+const char *invocation_event(const struct invocation *i, size_t *len);
+const char *invocation_arn(const struct invocation *i);
+const char *invocation_trace(const struct invocation *i);
+int64_t invocation_deadline_ms(const struct invocation *i); /* wall clock */
+/* Reports the end and frees it. */
+void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,
+                    const char *error_type);
+/* Frees it without a report. */
+void invocation_discard(struct invocation *i);
+
+#endif

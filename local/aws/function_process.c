@@ -1,0 +1,166 @@
+#include "local/aws/function_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shared/base/signals.h"
+
+#define OWN_VARIABLES 16
+
+/* What the child needs, made before the fork: behind it nothing may allocate. */
+struct launch {
+    char *const *argv;
+    char **env;
+    int log, null;
+    pid_t parent;
+};
+
+static void free_list(char **list)
+{
+    for (char **p = list; p && *p; p++)
+        mem_free_secret(*p);
+    free(list);
+}
+
+static char *task_root(const char *command)
+{
+    const char *slash = strrchr(command, '/');
+    if (slash && slash != command)
+        return mem_dup_len(command, (size_t)(slash - command));
+    char *cwd = getcwd(NULL, 0);
+    return cwd ? cwd : mem_dup("/");
+}
+
+/* The function's own variables, then Lambda's, which it can't override; the caller's. */
+static char **make_environment(const struct local *local, const struct config_function *f,
+                               const char *runtime_api)
+{
+    const struct config *c = local->config;
+    auto_free char *root = task_root(f->command[0]);
+    char *own[OWN_VARIABLES] = {
+        mem_printf("AWS_LAMBDA_RUNTIME_API=%s", runtime_api),
+        mem_printf("AWS_LAMBDA_FUNCTION_NAME=%s", f->name),
+        mem_printf("AWS_LAMBDA_FUNCTION_VERSION=%s", f->version),
+        mem_dup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512"),
+        mem_printf("LAMBDA_TASK_ROOT=%s", root),
+        mem_printf("AWS_REGION=%s", c->region),
+        mem_printf("AWS_DEFAULT_REGION=%s", c->region),
+        mem_printf("AWS_ENDPOINT_URL=%s", local->aws_url),
+        mem_printf("AWS_ACCESS_KEY_ID=%s", c->credentials[0].access_key),
+        mem_printf("AWS_SECRET_ACCESS_KEY=%s", c->credentials[0].secret_key),
+        mem_dup("AWS_SESSION_TOKEN=local"),
+        config_variable(f->environment, "PATH") ? NULL : mem_printf("PATH=%s", local->path),
+    };
+    size_t given = 0, n = 0;
+    while (f->environment[given])
+        given++;
+    char **env = mem_array(given + OWN_VARIABLES + 1, sizeof(*env));
+    for (size_t i = 0; i < OWN_VARIABLES; i++)
+        if (own[i])
+            env[n++] = own[i];
+    size_t own_count = n;
+    for (size_t i = 0; i < given; i++) {
+        size_t len = strcspn(f->environment[i], "=") + 1;
+        bool taken = false;
+        for (size_t k = 0; k < own_count && !taken; k++)
+            taken = strncmp(env[k], f->environment[i], len) == 0;
+        if (!taken)
+            env[n++] = mem_dup(f->environment[i]);
+    }
+    return env;
+}
+
+static int open_log(const struct local *local, const char *name, struct error *err)
+{
+    auto_free char *dir = mem_printf("%s/logs", store_dir(local->store));
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+        return error_set_errno(err, errno, "cannot make the folder %s", dir);
+    auto_free char *path = mem_printf("%s/%s.log", dir, name);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : error_set_errno(err, errno, "cannot open %s", path);
+}
+
+static void complain(const char *text)
+{
+    ssize_t n = write(2, text, strlen(text));
+    (void)n; /* there is nobody else to tell */
+}
+
+static _Noreturn void child(const struct launch *l)
+{
+    setpgid(0, 0);
+    /* The parent may have gone before the call took effect. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != l->parent)
+        _exit(126);
+    if (dup2(l->null, 0) < 0 || dup2(l->log, 1) < 0 || dup2(l->log, 2) < 0)
+        _exit(126);
+    signals_unblock();
+    execvpe(l->argv[0], l->argv, l->env);
+    complain("local-aws: cannot execute ");
+    complain(l->argv[0]);
+    complain(": ");
+    complain(strerrordesc_np(errno));
+    complain("\n");
+    _exit(127);
+}
+
+int function_process_start(const struct local *local, const struct config_function *function,
+                           const char *runtime_api, struct function_process *out, struct error *err)
+{
+    auto_close int log = open_log(local, function->name, err);
+    auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (log < 0)
+        return -1;
+    if (null < 0)
+        return error_set_errno(err, errno, "cannot open /dev/null");
+    struct launch launch = { .argv = function->command,
+                             .env = make_environment(local, function, runtime_api),
+                             .log = log,
+                             .null = null,
+                             .parent = getpid() };
+    pid_t pid = fork();
+    if (pid == 0)
+        child(&launch);
+    int eno = errno;
+    free_list(launch.env);
+    if (pid < 0)
+        return error_set_errno(err, eno, "cannot start %s", function->command[0]);
+    setpgid(pid, pid); /* whoever is first: a kill of the group must find it */
+    out->pid = pid;
+    out->pidfd = pidfd_open(pid, 0);
+    if (out->pidfd >= 0)
+        return 0;
+    error_set_errno(err, errno, "pidfd_open");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return -1;
+}
+
+void function_process_kill(const struct function_process *p)
+{
+    if (kill(-p->pid, SIGKILL) < 0)
+        kill(p->pid, SIGKILL);
+}
+
+void function_process_reap(struct function_process *p, char *how, size_t size)
+{
+    int status = 0;
+    while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        snprintf(how, size, "signal: killed");
+    else if (WIFSIGNALED(status))
+        snprintf(how, size, "signal: %s", sigdescr_np(WTERMSIG(status)));
+    else
+        snprintf(how, size, "exit status %d", WEXITSTATUS(status));
+    mem_close_fd(&p->pidfd);
+}

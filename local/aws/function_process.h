@@ -1,0 +1,26 @@
+/* function_process.h - starts a function's process: in a process group of its own, its output to a
+ * log file, dead when local-aws dies. */
+#ifndef LOCAL_AWS_FUNCTION_PROCESS_H
+#define LOCAL_AWS_FUNCTION_PROCESS_H
+
+#include <sys/types.h>
+
+#include "local/local.h"
+
+struct function_process {
+    pid_t pid;
+    int pidfd; /* readable when it has ended */
+};
+
+/* `runtime_api` is "HOST:PORT". A command that can't be executed shows as exit status 127, with the
+ * reason in the log file. */
+int function_process_start(const struct local *local, const struct config_function *function,
+                           const char *runtime_api, struct function_process *out,
+                           struct error *err) CHECKED;
+/* SIGKILL to its group. */
+void function_process_kill(const struct function_process *p);
+/* Waits for its end, which must be near, closes the pidfd and says how it ended: "exit status 1",
+ * "signal: killed". */
+void function_process_reap(struct function_process *p, char *how, size_t size);
+
+#endif

@@ -1,0 +1,94 @@
+#include "local/aws/runtime_api.h"
+
+#include <string.h>
+
+#include "local/aws/environment.h"
+
+#define MAX_RESPONSE 6291556 /* what AWS takes as a response: 6 MiB and a hundred bytes */
+#define BASE         "/2018-06-01/runtime/"
+
+static void refuse(struct httpd_request *req, int status, const char *type, const char *message)
+{
+    auto_free char *body =
+        mem_printf("{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}", message, type);
+    httpd_reply_json(req, status, body, NULL);
+}
+
+static void accept(struct httpd_request *req)
+{
+    httpd_reply_json(req, 202, "{\"status\":\"OK\"}", NULL);
+}
+
+/* The id of .../invocation/ID/response, or NULL where the path ends otherwise; the caller's. */
+static char *request_id_of(const char *path, const char *ending)
+{
+    static const char before[] = BASE "invocation/";
+    size_t len = strlen(path), begin = sizeof(before) - 1, end = strlen(ending);
+    if (len <= begin + end || strncmp(path, before, begin) != 0 ||
+        strcmp(path + len - end, ending) != 0)
+        return NULL;
+    return mem_dup_len(path + begin, len - begin - end);
+}
+
+static void take_answer(struct environment *env, struct httpd_request *req, const char *id,
+                        bool is_error)
+{
+    size_t len;
+    const char *body = httpd_body(req, &len);
+    const char *type = httpd_header(req, "Lambda-Runtime-Function-Error-Type");
+    int rc = is_error ? environment_fail(env, id, body, len, type)
+                      : environment_respond(env, id, body, len);
+    if (rc < 0)
+        refuse(req, 400, "InvalidRequestID", "This invocation is not in progress here.");
+    else
+        accept(req);
+}
+
+static void handle_post(struct environment *env, struct httpd_request *req, const char *path)
+{
+    auto_free char *response = request_id_of(path, "/response");
+    auto_free char *error = request_id_of(path, "/error");
+    if (response || error) {
+        take_answer(env, req, response ? response : error, error != NULL);
+    } else if (strcmp(path, BASE "init/error") == 0) {
+        size_t len;
+        const char *body = httpd_body(req, &len);
+        environment_init_failed(env, body, len,
+                                httpd_header(req, "Lambda-Runtime-Function-Error-Type"));
+        accept(req);
+    } else {
+        refuse(req, 404, "NotFound", "There is nothing at this path.");
+    }
+}
+
+static void handle(struct httpd_request *req, void *arg)
+{
+    struct environment *env = arg;
+    const char *method = httpd_method(req), *path = httpd_path(req);
+    if (httpd_header(req, "Origin"))
+        refuse(req, 403, "Forbidden", "Web pages are not served here.");
+    else if (strcmp(method, "POST") == 0)
+        handle_post(env, req, path);
+    else if (strcmp(method, "GET") == 0 && strcmp(path, BASE "invocation/next") == 0)
+        environment_next(env, req);
+    else
+        refuse(req, 404, "NotFound", "There is nothing at this path.");
+}
+
+static void too_large(struct httpd_request *req, void *arg)
+{
+    (void)arg;
+    refuse(req, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size.");
+}
+
+struct httpd *runtime_api_start(struct environment *env, struct log *log, struct error *err)
+{
+    const struct httpd_config cfg = { .listen = "127.0.0.1:0",
+                                      .max_connections = 16,
+                                      .max_body = MAX_RESPONSE,
+                                      .handler = handle,
+                                      .too_large = too_large,
+                                      .arg = env,
+                                      .log = log };
+    return httpd_start(&cfg, err);
+}
