@@ -5,7 +5,8 @@
 
 #include "launcher/workflow_id.h"
 
-#define HOUR_S 3600
+#define HOUR_S    3600
+#define RECORD_MS 3000 /* for the checkpoint behind a step */
 
 int attempt_step_error(struct durable_error *err, bool again, const char *what,
                        const struct error *why)
@@ -13,6 +14,15 @@ int attempt_step_error(struct durable_error *err, bool again, const char *what,
     durable_error_set(err, again ? ATTEMPT_AGAIN : ATTEMPT_FINAL, "%s: %s%s%s", what, why->type,
                       why->type[0] ? ": " : "", why->msg);
     return -1;
+}
+
+void attempt_step_begin(const struct durable_step *step, const struct attempt *a)
+{
+    const struct clock *clock = a->tools->clock;
+    int64_t left_ms = durable_step_deadline_ms(step) - clock_wall_ms(clock) - RECORD_MS;
+    int64_t deadline_ms = clock_mono_ms(clock) + (left_ms > 1 ? left_ms : 1);
+    aws_set_deadline(a->tools->aws, deadline_ms);
+    receiver_client_set_deadline(a->tools->receiver, deadline_ms);
 }
 
 /* A token for this callback. Its time is counted from a recorded moment, so that every run of the

@@ -72,6 +72,10 @@ enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct j
  * for the receiver. Never DURABLE_FAILED. */
 enum durable_rc attempt_cleanup(struct durable_ctx *ctx, struct attempt *a, const char *outcome,
                                 bool stop_task) DURABLE_CHECKED;
+/* What each step body does first: gives its calls the time that this invocation has left, less what
+ * is needed to record how they went. A call that took longer would end with the sandbox, and the
+ * step would be run again without its attempts being counted. */
+void attempt_step_begin(const struct durable_step *step, const struct attempt *a);
 /* A step body's failure. `again` makes it one that the step repeats. */
 int attempt_step_error(struct durable_error *err, bool again, const char *what,
                        const struct error *why);

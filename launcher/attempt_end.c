@@ -58,6 +58,7 @@ static int outcome_body(struct durable_step *step, void *arg, struct json_object
     struct attempt *a = arg;
     struct error why = { 0 };
     auto_json struct json_object *record = NULL;
+    attempt_step_begin(step, a);
     int held = ask(a, &record, &why);
     if (held > 0) {
         /* It needs no more delivering, and is no dead letter. */
@@ -129,13 +130,13 @@ struct describe {
 static int describe_body(struct durable_step *step, void *arg, struct json_object **out,
                          struct durable_error *err)
 {
-    (void)step;
     const struct describe *d = arg;
     const struct attempt *a = d->attempt;
     const struct config *cfg = a->tools->cfg;
     struct error why = { 0 };
     struct reason r;
     auto_json struct json_object *task = NULL;
+    attempt_step_begin(step, a);
     if (ecs_describe_task(a->tools->aws, cfg->cluster, a->task_arn, &task, &why) < 0)
         return attempt_step_error(err, why.retryable || why.code == ERR_PROTOCOL,
                                   "describe the task", &why);
@@ -202,13 +203,14 @@ static int stop_unknown(const struct attempt *a, const char *outcome, struct err
 static int cleanup_body(struct durable_step *step, void *arg, struct json_object **out,
                         struct durable_error *err)
 {
-    (void)step, (void)out;
+    (void)out;
     const struct cleanup *c = arg;
     const struct attempt *a = c->attempt;
     struct error closing = { 0 };
     struct error stopping = { 0 };
     char word[65];
     snprintf(word, sizeof(word), "%s", c->outcome);
+    attempt_step_begin(step, a);
     /* Both are tried, whatever becomes of the other. */
     int closed =
         receiver_close(a->tools->receiver, a->public_id, a->launcher_token, word, &closing);

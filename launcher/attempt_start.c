@@ -45,9 +45,10 @@ static void registration(const struct attempt *a, struct buf *body)
 static int register_body(struct durable_step *step, void *arg, struct json_object **out,
                          struct durable_error *err)
 {
-    (void)step, (void)out;
+    (void)out;
     struct attempt *a = arg;
     struct error why = { 0 };
+    attempt_step_begin(step, a);
     auto_buf struct buf body = BUF_INIT(2 * INPUT_MAX);
     registration(a, &body);
     if (receiver_register(a->tools->receiver, a->public_id, a->launcher_token, buf_str(&body),
@@ -110,6 +111,7 @@ static int run_task_body(struct durable_step *step, void *arg, struct json_objec
 {
     struct attempt *a = arg;
     struct error why = { 0 };
+    attempt_step_begin(step, a);
     bool late = clock_wall_ms(a->tools->clock) - a->begin_ms > TRUST_TOKEN_MS;
     if (durable_step_attempt(step) > 1 || late) {
         int found = find_task(a, out, &why);

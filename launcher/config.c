@@ -40,8 +40,8 @@ static void fill_table(struct config *c)
           "stopTimeout of the job's container" },
         { "workflow-function", "WORKFLOW_FUNCTION", OPT_STR, &c->workflow_function, NULL, 0, 0,
           "NAME:QUALIFIER", "the durable function that runs workflows (handler api)" },
-        { NULL, "AWS_LAMBDA_RUNTIME_API", OPT_STR, &c->runtime_api, NULL, 0, 0, NULL,
-          "the Runtime API; Lambda sets it" },
+        { "runtime-api", "AWS_LAMBDA_RUNTIME_API", OPT_STR, &c->runtime_api, NULL, 0, 0,
+          "HOST:PORT", "the Runtime API; Lambda sets it" },
         { "log-level", "LOG_LEVEL", OPT_STR, &c->log_level_text, "info", 0, 0, "LEVEL",
           "debug, info, warn or error" },
         AWS_OPTIONS(c->aws),
@@ -106,6 +106,40 @@ void config_release(struct config *c)
     free_list(c->security_groups);
     free_list(c->capacity_providers);
     *c = (struct config){ .handler = CONFIG_WORKFLOW };
+}
+
+/* The variables that a flag may have overridden; the first of a name counts. */
+#define OVERLAY 5
+
+char **config_environment(const struct config *c, char *const *env)
+{
+    const struct {
+        const char *name;
+        const char *value;
+    } ours[OVERLAY] = {
+        { "AWS_REGION", c->aws.region },
+        { "AWS_ENDPOINT_URL", c->aws.endpoint },
+        { "AWS_ENDPOINT_URL_LAMBDA", c->aws.endpoint_lambda },
+        { "AWS_LAMBDA_RUNTIME_API", c->runtime_api },
+        { "AWS_LAMBDA_LOG_LEVEL",
+          opts_env(env, "AWS_LAMBDA_LOG_LEVEL") ? NULL : c->log_level_text },
+    };
+    size_t count = 0;
+    while (env[count])
+        count++;
+    char **out = mem_array(OVERLAY + count + 1, sizeof(*out));
+    for (size_t i = 0; i < OVERLAY; i++) /* a place is kept for each, so that all can be freed */
+        out[i] = mem_printf("%s=%s", ours[i].value ? ours[i].name : "",
+                            ours[i].value ? ours[i].value : "");
+    memcpy(out + OVERLAY, env, count * sizeof(*out));
+    return out;
+}
+
+void config_environment_free(char **env)
+{
+    for (size_t i = 0; env && i < OVERLAY; i++)
+        free(env[i]);
+    free(env);
 }
 
 /* Where a revision begins in "family:7" or in such an ARN, else the end. */

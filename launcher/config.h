@@ -63,6 +63,11 @@ int config_load(struct config *c, int argc, char *const *argv, char *const *env,
                 struct error *err) CHECKED;
 void config_release(struct config *c);
 
+/* The environment for a library that reads AWS's variables by itself: `env` with what flags have
+ * overridden in front. The strings of `env` are borrowed; free it with config_environment_free. */
+char **config_environment(const struct config *c, char *const *env) CHECKED;
+void config_environment_free(char **env);
+
 /* Whether a workflow may use the task definition `name`. An entry of the list allows itself; one
  * without a revision also its revisions ("job" allows "job:7", "job:7" does not allow "job"). */
 bool config_allows(const char *const *allowed, const char *name);

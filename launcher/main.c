@@ -12,6 +12,8 @@
 #include "launcher/workflow.h"
 #include "shared/base/signals.h"
 
+#define ECS_TIMEOUT_MS 10000 /* of one try; RunTask takes a second or two */
+
 static void *wait_for_stop(void *arg)
 {
     atomic_bool *stop = arg;
@@ -26,6 +28,7 @@ static int serve_workflow(const struct config *cfg, const struct lambda_runtime_
     struct attempt_tools tools = { .cfg = cfg, .aws = aws, .clock = clock_system() };
     auto_durable_error struct durable_error why = { 0 };
     int rc = -1;
+    char **env = config_environment(cfg, environ);
     struct token_keys *keys = keys_load(cfg, aws, err);
     tools.keys = keys;
     if (keys)
@@ -34,12 +37,14 @@ static int serve_workflow(const struct config *cfg, const struct lambda_runtime_
         lambda_runtime_init_error(runtime, err);
     } else {
         log_info(runtime->log, log_event("ready"), log_str("handler", "workflow"));
-        rc = durable_serve_until(environ, runtime->stop, workflow_run, &tools, &why);
+        aws_set_timeout(aws, ECS_TIMEOUT_MS);
+        rc = durable_serve_until(env, runtime->stop, workflow_run, &tools, &why);
         if (rc < 0)
             error_set(err, ERR_UNAVAILABLE, 0, "%s", why.message ? why.message : "cannot serve");
     }
     receiver_client_free(tools.receiver);
     token_keys_free(keys);
+    config_environment_free(env);
     return rc;
 }
 

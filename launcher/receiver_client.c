@@ -45,6 +45,11 @@ void receiver_client_set_retry(struct receiver_client *r, unsigned attempts, int
     r->retry.cap_ms = cap_ms;
 }
 
+void receiver_client_set_deadline(struct receiver_client *r, int64_t deadline_ms)
+{
+    r->retry.deadline_ms = deadline_ms;
+}
+
 static enum error_code code_of(int status)
 {
     switch (status) {

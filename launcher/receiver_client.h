@@ -20,6 +20,8 @@ struct receiver_client *receiver_client_new(const char *url, const struct clock 
 void receiver_client_free(struct receiver_client *r);
 /* Tries a call, and the cap of the waits between them; default 3 tries, 500 ms. */
 void receiver_client_set_retry(struct receiver_client *r, unsigned attempts, int64_t cap_ms);
+/* When calls must have ended (monotonic clock, ms); 0: none. */
+void receiver_client_set_deadline(struct receiver_client *r, int64_t deadline_ms);
 
 /* PUT: registers a job; `body` is JSON text. The same again is a success. */
 int receiver_register(struct receiver_client *r, const char *id, const char *token,

@@ -133,6 +133,21 @@ Test(config, takes_latest_as_the_qualifier)
     config_release(&c);
 }
 
+Test(config, hands_flags_on_to_who_reads_the_environment)
+{
+    struct config c;
+    struct error err = { 0 };
+    const char *const env[] = { "WORKFLOW_FUNCTION=a:1", "AWS_REGION=eu-west-1", "X=1", NULL };
+    cr_assert_eq(load(&c, "--region=eu-north-1", "api", env, &err), 0, "%s", err.msg);
+    char **out = config_environment(&c, as_main(env));
+    cr_expect_str_eq(opts_env(out, "AWS_REGION"), "eu-north-1");
+    cr_expect_str_eq(opts_env(out, "AWS_LAMBDA_LOG_LEVEL"), "info");
+    cr_expect_str_eq(opts_env(out, "X"), "1");
+    cr_expect_null(opts_env(out, "AWS_ENDPOINT_URL"));
+    config_environment_free(out);
+    config_release(&c);
+}
+
 Test(config, refuses_a_second_argument)
 {
     struct config c;
