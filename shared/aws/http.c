@@ -6,6 +6,7 @@
 #include <string.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "shared/base/backoff.h"
 
@@ -165,10 +166,18 @@ static int build_headers(const struct http_request *req, struct curl_slist **lis
             return set_;                                                                           \
     } while (0)
 
+/* A program that the caller starts must not inherit the connection. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *at)
+{
+    (void)arg, (void)purpose;
+    return socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
+}
+
 static CURLcode set_policy(struct http_client *c)
 {
     SET(CURLOPT_ERRORBUFFER, c->why);
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOPROXY, "*");
     SET(CURLOPT_FOLLOWLOCATION, 0L);

@@ -1,5 +1,6 @@
 #include "shared/base/json.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -39,11 +40,33 @@ static const char *number_end(const char *p, const char *end)
     return p;
 }
 
+/* json-c would silently turn such a number into the nearest one that it can hold. */
+static bool beyond_64_bits(const char *p, const char *after)
+{
+    char digits[24];
+    size_t len = (size_t)(after - p);
+    if (len < 19 || memchr(p, '.', len) || memchr(p, 'e', len) || memchr(p, 'E', len))
+        return false;
+    if (len >= sizeof(digits))
+        return true;
+    memcpy(digits, p, len);
+    digits[len] = '\0';
+    errno = 0;
+    if (*p == '-')
+        strtoll(digits, NULL, 10);
+    else
+        strtoull(digits, NULL, 10);
+    return errno == ERANGE;
+}
+
 /* Where json-c's strict mode is not: it takes NaN, Infinity, 1. and -01, and control characters
- * inside strings. Returns the first such place, or NULL. */
-static const char *not_strict(const char *p, const char *end)
+ * inside strings. Returns the first such place, or NULL. Where `wide` is not NULL the text is
+ * copied to it with ".0" behind integers beyond 64 bits: json-c keeps the digits of fractions as
+ * they are. */
+static const char *not_strict(const char *p, const char *end, bool *beyond, struct buf *wide)
 {
     bool inside = false;
+    const char *from = p;
     while (p < end) {
         unsigned char c = (unsigned char)*p;
         if (inside) {
@@ -55,6 +78,14 @@ static const char *not_strict(const char *p, const char *end)
             const char *after = number_end(p, end);
             if (!after)
                 return p;
+            if (beyond_64_bits(p, after)) {
+                *beyond = true;
+                if (wide) {
+                    buf_add(wide, from, (size_t)(after - from));
+                    buf_add_str(wide, ".0");
+                    from = after;
+                }
+            }
             p = after;
         } else {
             if (c == 'N' || c == 'I')
@@ -63,20 +94,14 @@ static const char *not_strict(const char *p, const char *end)
             p++;
         }
     }
+    if (wide)
+        buf_add(wide, from, (size_t)(end - from));
     return NULL;
 }
 
-int json_parse(const char *text, size_t len, int depth, struct json_object **out, struct error *err)
+static int parse(const char *text, size_t len, int depth, struct json_object **out,
+                 struct error *err)
 {
-    *out = NULL;
-    if (len == 0)
-        return error_set(err, ERR_INVALID, 0, "empty where JSON is expected");
-    if (len > INT_MAX)
-        return error_set(err, ERR_TOO_LARGE, 0, "JSON text of %zu bytes", len);
-    const char *wrong = not_strict(text, text + len);
-    if (wrong)
-        return error_set(err, ERR_INVALID, 0, "not JSON: unexpected character at byte %zu",
-                         (size_t)(wrong - text));
     struct json_tokener *tok = json_tokener_new_ex(depth);
     if (!tok)
         abort();
@@ -103,6 +128,25 @@ int json_parse(const char *text, size_t len, int depth, struct json_object **out
     return error_set(err, ERR_INVALID, (int)e, "not JSON: %s at byte %zu",
                      e == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(e),
                      end);
+}
+
+int json_parse(const char *text, size_t len, int depth, struct json_object **out, struct error *err)
+{
+    bool beyond = false;
+    *out = NULL;
+    if (len == 0)
+        return error_set(err, ERR_INVALID, 0, "empty where JSON is expected");
+    if (len > INT_MAX / 2)
+        return error_set(err, ERR_TOO_LARGE, 0, "JSON text of %zu bytes", len);
+    const char *wrong = not_strict(text, text + len, &beyond, NULL);
+    if (wrong)
+        return error_set(err, ERR_INVALID, 0, "not JSON: unexpected character at byte %zu",
+                         (size_t)(wrong - text));
+    if (!beyond)
+        return parse(text, len, depth, out, err);
+    auto_buf struct buf wide = BUF_INIT(2 * len);
+    not_strict(text, text + len, &beyond, &wide);
+    return parse(buf_str(&wide), wide.len, depth, out, err);
 }
 
 int json_parse_str(const char *text, struct json_object **out, struct error *err)

@@ -61,6 +61,9 @@ static int on_invocation(const struct lambda_invocation *inv, void *arg, struct 
                          struct error *err)
 {
     struct server *s = arg;
+    const struct clock *clock = clock_system();
+    /* A call that is repeated must not outlast the invocation. */
+    aws_set_deadline(s->aws, clock_mono_ms(clock) + inv->deadline_ms - clock_wall_ms(clock));
     const struct invocation i = { .event = inv->payload,
                                   .event_len = inv->payload_len,
                                   .request_id = inv->request_id,

@@ -212,5 +212,32 @@ Test(json, strict_reads_say_which_field_is_wrong)
     REFUSED(json_field_obj(o, "/a~1", "odd/~", &sub, &err), "/a~1/odd~1~0: must be an object");
     REFUSED(json_field_known(o, "/top", known, &err), "/top/odd~1~0: unknown field");
     REFUSED(json_field_int(o, "", "big", 0, INT64_MAX, &i, &err), "/big: must be from 0 to");
-    REFUSED(json_field_int(o, "", "bigger", 0, INT64_MAX, &i, &err), "/bigger: must be from 0 to");
+    REFUSED(json_field_int(o, "", "bigger", 0, INT64_MAX, &i, &err), "/bigger: must be an integer");
+}
+
+Test(json, keeps_the_value_of_integers_beyond_64_bits)
+{
+    static const struct {
+        const char *in;
+        const char *out;
+    } cases[] = {
+        { "18446744073709551615", "18446744073709551615" },
+        { "18446744073709551616", "18446744073709551616.0" },
+        { "-9223372036854775808", "-9223372036854775808" },
+        { "-9223372036854775809", "-9223372036854775809.0" },
+        { "[1,123456789012345678901234567890,\"18446744073709551616\"]",
+          "[1,123456789012345678901234567890.0,\"18446744073709551616\"]" },
+        { "{\"a\":-18446744073709551616 }", "{\"a\":-18446744073709551616.0}" },
+        { "12345678901234567890123.25", "12345678901234567890123.25" },
+        { "12345678901234567890e2", "12345678901234567890e2" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error err = { 0 };
+        auto_json struct json_object *o = NULL;
+        cr_assert_eq(json_parse_str(cases[i].in, &o, &err), 0, "%s: %s", cases[i].in, err.msg);
+        cr_expect_str_eq(json_text(o, NULL), cases[i].out);
+        auto_buf struct buf canonical = BUF_INIT(200);
+        json_canonical(&canonical, o);
+        cr_expect_str_eq(buf_str(&canonical), cases[i].out);
+    }
 }
