@@ -32,14 +32,16 @@ struct call {
     struct call *prev, *next;
 };
 
+/* A problem document (RFC 9457) with the member that API Gateway's own errors consist of. */
 static void say(struct httpd_request *http, int status, const char *message,
                 const struct httpd_header *headers)
 {
     auto_buf struct buf b = BUF_INIT(1024);
-    buf_add_str(&b, "{\"message\":");
+    buf_printf(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"message\":",
+               httpd_phrase(status), status);
     buf_add_json_str(&b, message);
     buf_add_str(&b, "}");
-    httpd_reply_json(http, status, buf_str(&b), headers);
+    httpd_reply(http, status, "application/problem+json", buf_str(&b), b.len, headers);
 }
 
 static void say_unavailable(struct httpd_request *http)
@@ -195,7 +197,12 @@ static void call_function(struct gateway *g, struct httpd_request *http,
                                  .time_ms = clock_wall_ms(g->local->clock) };
     r.body = httpd_body(http, &r.body_len);
     if (gateway_event(&r, &event, &err) < 0) {
-        say(http, err.code == ERR_TOO_LARGE ? 413 : 400, "Bad Request", NULL);
+        if (err.code == ERR_TOO_LARGE)
+            say(http, 413, "Request Entity Too Large", NULL);
+        else if (err.code == ERR_NOT_FOUND)
+            say(http, 404, "Not Found", NULL);
+        else
+            say(http, 400, "Bad Request", NULL);
         return;
     }
     struct call *c = call_new(g, http);

@@ -1,9 +1,10 @@
 /* gateway.h - the clients' HTTP API: what an HTTP API of API Gateway does in AWS.
  *
  * A request goes by its path to a function, as an event of payload format 2.0 (gateway_event.h), or
- * to another server, as it is. Its own errors are {"message":"..."}, as API Gateway's: 404 for an
- * unknown path, 413 for a body over 10 MB, 502 where a function failed or its answer makes no
- * sense, 503 where a server is away or too much waits, 504 after 30 s.
+ * to another server, as it is. Its own errors are problem documents
+ * with API Gateway's {"message":"..."} in them: 404 for an unknown path, 413 for a body over 10 MB,
+ * 502 where a function failed or its answer makes no sense, 503 where a server is away or too much
+ * waits, 504 after 30 s.
  *
  * It must not be of use to a web page that happens to run on this machine: a Host that is not this
  * one's, and any Origin, are 403; a body for a function must be application/json (415), and what

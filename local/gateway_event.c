@@ -261,7 +261,7 @@ int gateway_event(const struct gateway_request *g, struct buf *out, struct error
     auto_free char *key =
         below ? mem_printf("ANY %s/{proxy+}", base) : mem_printf("ANY %s", g->route_path);
     if (!path || !utf8_valid(path, strlen(path)))
-        return error_set(err, ERR_INVALID, 0, "the path is broken");
+        return error_set(err, ERR_NOT_FOUND, 0, "the path is broken");
     json_add_str(event, "version", "2.0");
     json_add_str(event, "routeKey", key);
     json_add_str(event, "rawPath", path);

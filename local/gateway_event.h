@@ -35,7 +35,8 @@ struct gateway_request {
     int64_t time_ms; /* wall clock */
 };
 
-/* The event as JSON text in `out`; -1 (ERR_INVALID) where path or query are broken. */
+/* The event as JSON text in `out`; -1 where the path (ERR_NOT_FOUND) or the query (ERR_INVALID) is
+ * broken, or `out` too small (ERR_TOO_LARGE). */
 int gateway_event(const struct gateway_request *g, struct buf *out, struct error *err) CHECKED;
 
 struct gateway_answer {

@@ -10,8 +10,11 @@
 #include "local/aws/aws_api.h"
 #include "local/aws/ecs.h"
 #include "local/aws/lambda.h"
+#include "local/gateway.h"
+#include "local/inspect.h"
 #include "local/local.h"
 #include "local/shim.h"
+#include "shared/aws/http.h"
 #include "shared/base/opts.h"
 #include "shared/base/signals.h"
 
@@ -33,6 +36,8 @@ struct program {
     struct local local;
     struct httpd *aws;
     struct ecs *ecs;
+    struct inspect *inspect;
+    struct gateway *gateway;
     char *aws_url;
     int signals;
 };
@@ -135,8 +140,14 @@ static int start(struct program *p, struct error *err)
     if (!(local->lambda = lambda_new(local, err)) || !(p->ecs = ecs_new(local, err)) ||
         loop_serve(local->loop, p->aws, err) < 0)
         return -1;
+    p->inspect = inspect_new(local, p->ecs);
+    if (!(p->gateway = gateway_new(local, p->settings.http_listen, err)))
+        return -1;
+    auto_free char *http_url = mem_printf("http://%s", gateway_address(p->gateway));
     log_info(local->log, log_event("listening"), log_str("service", "aws"),
              log_str("url", p->aws_url));
+    log_info(local->log, log_event("listening"), log_str("service", "http-api"),
+             log_str("url", http_url));
     log_info(local->log, log_event("ready"));
     return 0;
 }
@@ -145,6 +156,8 @@ static void stop(struct program *p)
 {
     struct local *local = &p->local;
     lambda_free(local->lambda);
+    gateway_free(p->gateway);
+    inspect_free(p->inspect);
     if (p->aws) {
         loop_unserve(local->loop, p->aws);
         httpd_stop(p->aws);
@@ -185,6 +198,7 @@ int main(int argc, char **argv)
     struct error err = { 0 };
     int status = EXIT_FAILURE;
     signals_block();
+    http_global_init();
     int rc = load(&p, argc, argv, &err);
     if (rc == OPTS_DONE)
         return EXIT_SUCCESS;
@@ -195,5 +209,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "local-aws: %s\n", err.msg);
     }
     stop(&p);
+    http_global_cleanup();
     return status;
 }
