@@ -55,7 +55,7 @@ static struct ecs_run_task run_task(const struct config *c, const struct input *
 void plan_run_task(const struct config *c, const struct input *in, const struct plan_job *job,
                    struct buf *body)
 {
-    struct environment e;
+    struct environment e = { .pairs = NULL };
     environment_fill(&e, c, in, job);
     struct ecs_run_task t = run_task(c, in, job, &e);
     ecs_run_task_body(&t, body);
@@ -104,7 +104,7 @@ int plan_check_size(const struct config *c, const struct input *in, struct json_
     memset(name, 'x', PLAN_JOB_MAX);
     url[PLAN_URL_MAX] = token[PLAN_TOKEN_MAX] = name[PLAN_JOB_MAX] = '\0';
 
-    struct environment e;
+    struct environment e = { .pairs = NULL };
     environment_fill(&e, c, in, &widest);
     struct ecs_run_task t = run_task(c, in, &widest, &e);
     size_t len = ecs_overrides_len(&t);

@@ -551,8 +551,9 @@ Test(api, refuses_events_of_another_kind)
         "[]",
         "{}",
         "{\"httpMethod\":\"GET\",\"path\":\"/\"}",
-        "{\"rawPath\":\"/\",\"requestContext\":{\"http\":{\"method\":\"GET\"}},\"isBase64Encoded\":"
-        "true,\"body\":\"%\"}",
+        ("{\"rawPath\":\"/"
+         "\",\"requestContext\":{\"http\":{\"method\":\"GET\"}},\"isBase64Encoded\":"
+         "true,\"body\":\"%\"}"),
     };
     struct rig r;
     rig_init(&r, NULL);

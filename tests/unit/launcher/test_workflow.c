@@ -307,7 +307,7 @@ Test(workflow, fails_at_once_where_the_start_is_refused)
         struct rig r;
         rig_init(&r, CALLBACK, table[i].rules);
         rig_run(&r, "FAILED");
-        auto_json struct json_object *data = rig_error(&r, table[i].type);
+        json_object_put(rig_error(&r, table[i].type));
         cr_expect_not_null(strstr(r.durable.answer, table[i].text), "%s", r.durable.answer);
         cr_expect_eq(fake_count(r.aws, "RunTask"), 1);
         cr_expect_eq(fake_count(r.aws, "DELETE"), 1, "the registration stays open");
@@ -319,8 +319,8 @@ Test(workflow, fails_at_once_where_the_start_is_refused)
 Test(workflow, refuses_bad_input_before_anything_is_done)
 {
     static const char *const inputs[] = { "{}", "[]", "7", "{\"pattern\":\"sync\"}",
-                                          "{\"pattern\":\"callback\",\"task\":{\"environment\":{"
-                                          "\"AWS_X\":\"\"}}}" };
+                                          ("{\"pattern\":\"callback\",\"task\":{\"environment\":{"
+                                           "\"AWS_X\":\"\"}}}") };
     for (size_t i = 0; i < ARRAY_LEN(inputs); i++) {
         struct rig r;
         rig_init(&r, inputs[i], NULL);
@@ -354,7 +354,7 @@ Test(workflow, never_starts_a_task_without_a_registration)
         rig_init(&r, CALLBACK, table[i].rules);
         rig_run(&r, table[i].status);
         if (strcmp(table[i].status, "FAILED") == 0) {
-            auto_json struct json_object *data = rig_error(&r, "Workflow.RegistrationFailed");
+            json_object_put(rig_error(&r, "Workflow.RegistrationFailed"));
         }
         cr_expect_geq(fake_count(r.aws, "PUT"), table[i].puts);
         cr_expect_eq(fake_count(r.aws, "RunTask"), table[i].tasks);
@@ -525,7 +525,7 @@ Test(workflow, waits_for_a_task_that_is_about_to_end)
     rig_run(&r, "PENDING");
     fake_durable_callback(&r.durable, "FAILED", "{\"ErrorType\":\"Task.HeartbeatLost\"}");
     rig_run(&r, "FAILED");
-    auto_json struct json_object *data = rig_error(&r, "Task.SpotInterruption");
+    json_object_put(rig_error(&r, "Task.SpotInterruption"));
     cr_expect_eq(fake_count(r.aws, "DescribeTasks"), 2);
     rig_release(&r);
 }
