@@ -148,7 +148,9 @@ static int check_state(const struct current *c, const struct update *u, struct e
     case OP_CALLBACK:
         return c->exists ? refuse(err, "Cannot start a CALLBACK that already exist.") : 0;
     case OP_CHAINED_INVOKE:
-        return c->exists ? refuse(err, "Cannot start a CHAINED_INVOKE that already exist.") : 0;
+        /* Chained invokes are not emulated: accepted, one would never end. */
+        return refuse(err, c->exists ? "Cannot start a CHAINED_INVOKE that already exist."
+                                     : "CHAINED_INVOKE is not supported by local-aws.");
     case OP_EXECUTION:
         break;
     }
