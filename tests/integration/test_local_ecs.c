@@ -275,6 +275,30 @@ Test(local_ecs, finds_its_tasks_again_after_kill_9)
     local_rig_end(&r);
 }
 
+/* The parent of a process, from /proc. */
+static pid_t parent(pid_t pid)
+{
+    auto_free char *path = mem_printf("/proc/%d/stat", (int)pid);
+    int found = 0;
+    FILE *f = fopen(path, "r");
+    cr_assert(f && fscanf(f, "%*d %*s %*c %d", &found) == 1);
+    fclose(f);
+    return found;
+}
+
+Test(local_ecs, counts_a_task_as_killed_that_was_lost_with_its_shim)
+{
+    struct local_rig r;
+    local_rig_begin(&r);
+    auto_free char *arn = local_rig_run(&r, "exec sleep 300", "");
+    json_object_put(local_rig_until(&r, arn, "RUNNING"));
+    pid_t pid = local_rig_task_pid(&r, arn);
+    cr_assert_eq(kill(parent(pid), SIGKILL), 0);
+    local_rig_expect_exit(&r, arn, 137, "EssentialContainerExited");
+    local_rig_gone(pid);
+    local_rig_end(&r);
+}
+
 Test(local_ecs, stops_its_tasks_when_it_is_told_to_stop)
 {
     struct local_rig r;
