@@ -178,7 +178,7 @@ enum callback_verdict callback_finish(struct callback *c, const struct callback_
         break;
     case CALLBACK_ATTEMPT_LOST:
         c->unanswered = true;
-        /* fall through */
+        __attribute__((fallthrough));
     case CALLBACK_ATTEMPT_RETRY:
         c->failures++;
         c->due_ms = now_ms + a->delay_ms;

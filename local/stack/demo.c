@@ -134,7 +134,8 @@ static int finish(struct demo *d, size_t i, struct error *err)
     if (api_wait(d->api, d->ids[i], END_MS, &ended, err) < 0 ||
         facts_read(d->api, d->aws, "local", d->ids[i], ended, &d->facts[i], err) < 0)
         return error_wrap(err, "%s", scenarios[i].name);
-    screen_step("%-11s ended: %s", scenarios[i].name, d->facts[i].status);
+    const struct facts *f = &d->facts[i];
+    screen_step("%-11s %s: %s", scenarios[i].name, f->status, f->reason ? f->reason : f->result);
     return 0;
 }
 
@@ -190,14 +191,17 @@ static const char *wrong(const struct scenario *s, const struct facts *f)
 
 static int show_table(struct demo *d)
 {
+    struct facts sum = { 0 };
     int bad = 0;
     screen_table_head();
     for (size_t i = 0; i < SCENARIOS; i++) {
         const char *what = wrong(&scenarios[i], &d->facts[i]);
         screen_table_row(scenarios[i].name, &d->facts[i], what);
         bad += what != NULL;
+        sum.launcher_ms += d->facts[i].launcher_ms;
+        sum.took_ms += d->facts[i].took_ms;
     }
-    screen_table_end(bad);
+    screen_table_end(bad, &sum);
     return bad ? -1 : 0;
 }
 

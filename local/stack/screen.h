@@ -17,6 +17,7 @@ void screen_event(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void screen_table_head(void);
 /* `wrong`: what is not as it should be, or NULL. */
 void screen_table_row(const char *name, const struct facts *f, const char *wrong);
-void screen_table_end(int bad);
+/* `bad`: rows that are wrong; `sum`: the times of all rows together. */
+void screen_table_end(int bad, const struct facts *sum);
 
 #endif
