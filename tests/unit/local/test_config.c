@@ -1,0 +1,110 @@
+#include "local/config.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct config *parse(const char *text, struct error *err)
+{
+    return config_parse(text, strlen(text), "test.json", err);
+}
+
+Test(config, reads_everything_and_fills_in_defaults)
+{
+    static const char text[] =
+        "{\"credentials\":{\"key\":\"secret\"},"
+        "\"functions\":{\"launcher\":{\"command\":[\"/bin/x\",\"workflow\"],\"environment\":{\"A\":"
+        "\"b=c\"},"
+        "\"version\":\"7\",\"aliases\":{\"live\":\"7\",\"next\":\"$LATEST\"},\"durable\":{}},"
+        "\"api\":{\"command\":[\"/bin/x\"],\"timeoutSeconds\":30,\"maxConcurrency\":4}},"
+        "\"taskDefinitions\":{\"job\":{\"containers\":[{\"name\":\"job\",\"entryPoint\":[\"/c\","
+        "\"--\"]}]}},"
+        "\"httpApi\":[{\"path\":\"/workflows\",\"function\":\"api\"},{\"path\":\"/v1\",\"proxy\":"
+        "\"http://127.0.0.1:1\"}]}";
+    struct error err;
+    struct config *c = parse(text, &err);
+    cr_assert_not_null(c, "%s", err.msg);
+    cr_assert_str_eq(c->region, "us-east-1");
+    cr_assert_str_eq(c->account_id, "123456789012");
+    cr_assert_str_eq(c->cluster, "local");
+    cr_assert_str_eq(config_secret(c, "key"), "secret");
+    cr_assert_null(config_secret(c, "other"));
+    const struct config_function *f = config_function(c, "launcher");
+    cr_assert(f->durable);
+    cr_assert_eq(f->execution_timeout_s, 86400);
+    cr_assert_eq(f->retention_days, 14);
+    cr_assert_eq(f->timeout_s, 60);
+    cr_assert_eq(f->max_concurrency, 10);
+    cr_assert_str_eq(f->command[1], "workflow");
+    cr_assert_null(f->command[2]);
+    cr_assert_str_eq(config_variable(f->environment, "A"), "b=c");
+    cr_assert_str_eq(f->version, "7");
+    cr_assert_eq(f->alias_count, 2);
+    cr_assert_not(config_function(c, "api")->durable);
+    cr_assert_null(config_function(c, "none"));
+    const struct config_task_definition *t = config_task_definition(c, "job");
+    cr_assert_eq(t->revision, 1);
+    cr_assert_eq(t->containers[0].stop_timeout_s, 30);
+    cr_assert_null(t->containers[0].command[0]);
+    cr_assert_str_eq(c->routes[1].proxy, "http://127.0.0.1:1");
+    config_free(c);
+}
+
+Test(config, names_the_place_of_what_is_wrong)
+{
+#define WITH(members)     "{\"credentials\":{\"k\":\"s\"}," members "}"
+#define FUNCTION(members) WITH("\"functions\":{\"f\":{" members "}}")
+    static const struct {
+        const char *text, *place;
+    } cases[] = {
+        { "x", "test.json: not JSON" },
+        { "[]", "test.json: must be a JSON object" },
+        { "{}", "test.json: /credentials: is missing" },
+        { "{\"credentials\":{}}", "/credentials: " },
+        { "{\"credentials\":{\"k\":1}}", "/credentials/k: " },
+        { "{\"credentials\":{\"k\":\"\"}}", "/credentials: " },
+        { WITH("\"extra\":1"), "/extra: " },
+        { WITH("\"accountId\":\"1\""), "/accountId: " },
+        { WITH("\"region\":7"), "/region: " },
+        { WITH("\"functions\":[]"), "/functions: " },
+        { WITH("\"functions\":{\"a b\":{\"command\":[\"x\"]}}"), "/functions/a b: " },
+        { FUNCTION(""), "/functions/f/command: " },
+        { FUNCTION("\"command\":[1]"), "/functions/f/command/0: " },
+        { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A=B\":\"\"}"),
+          "/functions/f/environment/A=B: " },
+        { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A\":null}"),
+          "/functions/f/environment/A: " },
+        { FUNCTION("\"command\":[\"x\"],\"version\":\"one\""), "/functions/f/version: " },
+        { FUNCTION("\"command\":[\"x\"],\"aliases\":{\"live\":\"2\"}"),
+          "/functions/f/aliases/live: " },
+        { FUNCTION("\"command\":[\"x\"],\"aliases\":{\"1\":\"1\"}"), "/functions/f/aliases/1: " },
+        { FUNCTION("\"command\":[\"x\"],\"timeoutSeconds\":901"), "/functions/f/timeoutSeconds: " },
+        { FUNCTION("\"command\":[\"x\"],\"maxConcurrency\":0"), "/functions/f/maxConcurrency: " },
+        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":91}"),
+          "/functions/f/durable/retentionDays: " },
+        { FUNCTION("\"command\":[\"x\"],\"durable\":true"), "/functions/f/durable: " },
+        { WITH("\"taskDefinitions\":{\"t\":{}}"), "/taskDefinitions/t/containers: " },
+        { WITH("\"taskDefinitions\":{\"t\":{\"containers\":[]}}"),
+          "/taskDefinitions/t/containers: " },
+        { WITH("\"taskDefinitions\":{\"t\":{\"containers\":[{}]}}"),
+          "/taskDefinitions/t/containers/0/name: " },
+        { WITH("\"httpApi\":[{\"path\":\"x\",\"function\":\"f\"}]"), "/httpApi/0/path: " },
+        { WITH("\"httpApi\":[{\"path\":\"/x\"}]"), "/httpApi/0: " },
+        { WITH("\"httpApi\":[{\"path\":\"/x\",\"function\":\"f\"}]"), "/httpApi/0/function: " },
+        { WITH("\"httpApi\":[{\"path\":\"/x\",\"proxy\":\"ftp://a\"}]"), "/httpApi/0/proxy: " },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error err;
+        struct config *c = parse(cases[i].text, &err);
+        cr_expect_null(c, "%s", cases[i].text);
+        config_free(c);
+        cr_expect_eq(err.code, ERR_INVALID);
+        cr_expect_not_null(strstr(err.msg, cases[i].place), "%s: %s", cases[i].text, err.msg);
+    }
+}
+
+Test(config, a_file_that_is_not_there_is_an_error)
+{
+    struct error err;
+    cr_assert_null(config_load("/nonexistent/local.json", &err));
+    cr_assert_not_null(strstr(err.msg, "/nonexistent/local.json"));
+}
