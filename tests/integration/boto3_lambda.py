@@ -335,7 +335,7 @@ def make_client(url, secret):
 
 
 def check(url):
-    client = make_client(url, "test")
+    client = make_client(url, "secret")
     check_invoke(client)
     check_refusals(client, url)
     check_operations(client)

@@ -1,0 +1,202 @@
+/* The function of lambda_rig.h: a test program that is started with LAMBDA_RIG_FUNCTION in its
+ * environment serves the Runtime API instead of running tests. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/aws/lambda_client.h"
+#include "shared/base/json.h"
+#include "shared/lambda/runtime.h"
+
+struct function {
+    struct aws *aws;
+    const char *arn;
+    char *token;
+    struct json_object *operations;
+    struct json_object *input;
+};
+
+static struct json_object *find(const struct function *f, const char *id)
+{
+    for (size_t i = 0; i < json_object_array_length(f->operations); i++) {
+        struct json_object *o = json_object_array_get_idx(f->operations, i);
+        if (strcmp(json_get_str(o, "Id"), id) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+static const char *status_of(const struct function *f, const char *id)
+{
+    struct json_object *o = find(f, id);
+    return o ? json_get_str(o, "Status") : "";
+}
+
+static int checkpoint(struct function *f, const char *client_token, const char *updates,
+                      struct error *err)
+{
+    auto_json struct json_object *answer = NULL;
+    auto_free char *body =
+        mem_printf("{\"CheckpointToken\":\"%s\",\"ClientToken\":\"%s\",\"Updates\":%s}", f->token,
+                   client_token, updates);
+    if (lambda_checkpoint(f->aws, f->arn, body, strlen(body), &answer, err) < 0)
+        return -1;
+    free(f->token);
+    f->token = mem_dup(json_get_str(answer, "CheckpointToken"));
+    struct json_object *changed =
+        json_get_arr(json_get_obj(answer, "NewExecutionState"), "Operations");
+    for (size_t i = 0; i < json_object_array_length(changed); i++)
+        json_object_array_add(f->operations,
+                              json_object_get(json_object_array_get_idx(changed, i)));
+    return 0;
+}
+
+static int pending(struct buf *out)
+{
+    return buf_add_str(out, "{\"Status\":\"PENDING\"}");
+}
+
+static int done(struct buf *out, const char *result)
+{
+    buf_add_str(out, "{\"Status\":\"SUCCEEDED\",\"Result\":");
+    buf_add_json_str(out, result);
+    return buf_add_char(out, '}');
+}
+
+static int run_wait(struct function *f, struct buf *out, struct error *err)
+{
+    auto_free char *update =
+        mem_printf("[{\"Id\":\"w\",\"Type\":\"WAIT\",\"Action\":\"START\",\"WaitOptions\":"
+                   "{\"WaitSeconds\":%d}}]",
+                   (int)json_get_int(f->input, "seconds", 1));
+    if (!find(f, "w") && checkpoint(f, "a", update, err) < 0)
+        return -1;
+    return strcmp(status_of(f, "w"), "SUCCEEDED") == 0 ? done(out, "\"waited\"") : pending(out);
+}
+
+static int run_callback(struct function *f, struct buf *out, struct error *err)
+{
+    if (!find(f, "c") &&
+        checkpoint(f, "a", "[{\"Id\":\"c\",\"Type\":\"CALLBACK\",\"Action\":\"START\"}]", err) < 0)
+        return -1;
+    struct json_object *c = find(f, "c");
+    if (strcmp(json_get_str(c, "Status"), "STARTED") == 0)
+        return pending(out);
+    const char *result = json_get_str(json_get_obj(c, "CallbackDetails"), "Result");
+    return done(out, result ? result : json_get_str(c, "Status"));
+}
+
+#define STEP(action) "[{\"Id\":\"s\",\"Type\":\"STEP\",\"Action\":\"" action "\"}]"
+
+/* Ends, hangs or is slow in its first try, and answers in the second. */
+static int run_trouble(struct function *f, const char *mode, struct buf *out, struct error *err)
+{
+    if (!find(f, "s")) {
+        if (checkpoint(f, "a", STEP("START"), err) < 0)
+            return -1;
+        if (strcmp(mode, "exit") == 0)
+            _exit(3);
+        if (strcmp(mode, "error") == 0) {
+            error_set(err, ERR_INTERNAL, 0, "as asked");
+            error_set_type(err, "AsAsked");
+            return -1;
+        }
+        sleep(strcmp(mode, "hang") == 0 ? 600 : 2);
+    }
+    return checkpoint(f, "b", STEP("SUCCEED"), err) < 0 ? -1 : done(out, "\"recovered\"");
+}
+
+/* Repeats a checkpoint, then uses its token a second time for another one. */
+static int run_tokens(struct function *f, struct buf *out, struct error *err)
+{
+    auto_free char *first = mem_dup(f->token);
+    if (checkpoint(f, "same", STEP("START"), err) < 0)
+        return -1;
+    auto_free char *second = mem_dup(f->token);
+    free(f->token);
+    f->token = mem_dup(first);
+    if (checkpoint(f, "same", STEP("START"), err) < 0)
+        return -1;
+    bool replayed = strcmp(f->token, second) == 0;
+    free(f->token);
+    f->token = mem_dup(first);
+    bool refused = checkpoint(f, "other", STEP("SUCCEED"), err) < 0;
+    auto_free char *text = mem_printf("\"%s, %s: %s\"", replayed ? "replayed" : "not replayed",
+                                      refused ? err->type : "taken", refused ? err->msg : "");
+    return done(out, text);
+}
+
+static int run_close(struct function *f, struct buf *out, struct error *err)
+{
+    static const char close[] = "[{\"Id\":\"x\",\"Type\":\"EXECUTION\",\"Action\":\"SUCCEED\","
+                                "\"Payload\":\"\\\"large\\\"\"}]";
+    if (checkpoint(f, "a", close, err) < 0)
+        return -1;
+    return done(out, f->token ? "\"there was a token\"" : "");
+}
+
+static int run(struct function *f, struct buf *out, struct error *err)
+{
+    const char *mode = json_get_str(f->input, "mode");
+    if (!mode)
+        return done(out, json_text(f->input, NULL));
+    if (strcmp(mode, "wait") == 0)
+        return run_wait(f, out, err);
+    if (strcmp(mode, "callback") == 0)
+        return run_callback(f, out, err);
+    if (strcmp(mode, "tokens") == 0)
+        return run_tokens(f, out, err);
+    if (strcmp(mode, "close") == 0)
+        return run_close(f, out, err);
+    if (strcmp(mode, "pending") == 0)
+        return pending(out);
+    if (strcmp(mode, "nonsense") == 0)
+        return buf_add_str(out, "[]");
+    return run_trouble(f, mode, out, err);
+}
+
+static int handle(const struct lambda_invocation *inv, void *arg, struct buf *out,
+                  struct error *err)
+{
+    auto_json struct json_object *event = NULL;
+    auto_json struct json_object *input = NULL;
+    if (json_parse(inv->payload, inv->payload_len, JSON_DEPTH, &event, err) < 0)
+        return -1;
+    struct function f = { .aws = arg, .arn = json_get_str(event, "DurableExecutionArn") };
+    if (!f.arn) /* plain: the event itself, or a crash */
+        return json_get(event, "exit") ? (_exit(7), 0) : buf_add_str(out, inv->payload);
+    f.operations = json_get_arr(json_get_obj(event, "InitialExecutionState"), "Operations");
+    const char *text =
+        json_get_str(json_get_obj(json_object_array_get_idx(f.operations, 0), "ExecutionDetails"),
+                     "InputPayload");
+    if (json_parse_str(text ? text : "{}", &input, err) < 0)
+        return -1;
+    f.input = input;
+    f.token = mem_dup(json_get_str(event, "CheckpointToken"));
+    int rc = run(&f, out, err);
+    free(f.token);
+    return rc;
+}
+
+static int serve(void)
+{
+    struct aws_options o = { .region = mem_dup(getenv("AWS_REGION")),
+                             .endpoint = mem_dup(getenv("AWS_ENDPOINT_URL")),
+                             .access_key = mem_dup(getenv("AWS_ACCESS_KEY_ID")),
+                             .secret_key = mem_dup(getenv("AWS_SECRET_ACCESS_KEY")) };
+    struct error err;
+    http_global_init();
+    struct aws *aws = aws_new(&o, clock_system(), &err);
+    const struct lambda_runtime_config cfg = { .api = getenv("AWS_LAMBDA_RUNTIME_API"),
+                                               .clock = clock_system() };
+    if (!aws || lambda_runtime_run(&cfg, handle, aws, &err) < 0)
+        fprintf(stderr, "function: %s\n", err.msg);
+    return 1;
+}
+
+__attribute__((constructor)) static void serve_instead_of_tests(void)
+{
+    if (getenv("LAMBDA_RIG_FUNCTION"))
+        _exit(serve());
+}
