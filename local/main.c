@@ -131,6 +131,7 @@ static int start(struct program *p, struct error *err)
     const struct httpd_config cfg = { .listen = p->settings.aws_listen,
                                       .max_body = MAX_BODY,
                                       .handler = aws_api_handle,
+                                      .too_large = aws_api_too_large,
                                       .arg = local->api,
                                       .log = local->log };
     if (!(p->aws = httpd_start(&cfg, err)))

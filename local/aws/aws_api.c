@@ -238,6 +238,18 @@ void aws_api_handle(struct httpd_request *http, void *arg)
         aws_request_run(r);
 }
 
+void aws_api_too_large(struct httpd_request *http, void *arg)
+{
+    static const struct httpd_header headers[] = {
+        { "x-amzn-ErrorType", "RequestTooLargeException" }, { NULL, NULL }
+    };
+    if (!refused(arg, http))
+        httpd_reply_json(http, 413,
+                         "{\"__type\":\"RequestTooLargeException\",\"Type\":\"User\","
+                         "\"message\":\"The request's body is too large.\"}",
+                         headers);
+}
+
 void aws_request_run(struct aws_request *r)
 {
     r->service->run(r, r->service->arg);

@@ -65,6 +65,8 @@ struct aws_api *aws_api_new(const struct local *local, bool verify) CHECKED;
 void aws_api_free(struct aws_api *api);
 /* The httpd_handler of the AWS port; `arg` is the aws_api. */
 void aws_api_handle(struct httpd_request *http, void *arg);
+/* The same for a body over the port's limit. */
+void aws_api_too_large(struct httpd_request *http, void *arg);
 /* Besides localhost and loopback addresses, this Host (without port) is served; copied. */
 void aws_api_allow_host(struct aws_api *api, const char *host);
 /* A JSON 1.1 service is known by X-Amz-Target's prefix ("AmazonEC2ContainerServiceV20141113"), one

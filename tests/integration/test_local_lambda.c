@@ -390,6 +390,10 @@ Test(local_lambda, bad_input_is_refused_and_changes_nothing, .timeout = 60)
                 "ValidationException");
     expect_code(&r, "POST", "/2025-12-01/durable-execution-callbacks/abc%3D/succeed", NULL, "1",
                 sent);
+    auto_free char *huge = mem_alloc((8U << 20) + 2);
+    memset(huge, ' ', (8U << 20) + 1);
+    expect_code(&r, "POST", "/2015-03-31/functions/f%3A1/invocations", NULL, huge,
+                "RequestTooLargeException");
     expect_code(&r, "DELETE", "/2015-03-31/functions/f", NULL, NULL, "UnknownOperationException");
     lambda_rig_stop(&r);
 }
