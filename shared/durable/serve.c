@@ -62,8 +62,9 @@ static int on_invocation(const struct lambda_invocation *inv, void *arg, struct 
 {
     struct server *s = arg;
     const struct clock *clock = clock_system();
-    /* A call that is repeated must not outlast the invocation. */
-    aws_set_deadline(s->aws, clock_mono_ms(clock) + inv->deadline_ms - clock_wall_ms(clock));
+    /* A call that is repeated must not outlast the invocation; 0: no deadline was named. */
+    int64_t left_ms = inv->deadline_ms - clock_wall_ms(clock);
+    aws_set_deadline(s->aws, inv->deadline_ms ? clock_mono_ms(clock) + left_ms : 0);
     const struct invocation i = { .event = inv->payload,
                                   .event_len = inv->payload_len,
                                   .request_id = inv->request_id,

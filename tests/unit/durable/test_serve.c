@@ -35,7 +35,7 @@ static void give_event(struct service *s, struct httpd_request *req)
 {
     static const struct httpd_header headers[] = { { "Lambda-Runtime-Aws-Request-Id", "req-1" },
                                                    { "Lambda-Runtime-Deadline-Ms",
-                                                     "1764700060000" },
+                                                     "4102444800000" },
                                                    { NULL, NULL } };
     if (s->given)
         httpd_reply_json(req, 500, "{}", NULL); /* ends the loop */
