@@ -160,6 +160,10 @@ endif
 check: tests ## the tests of this variant only
 	@tests/run $(BUILD)/tests
 
+.PHONY: bench
+bench: all ## measure, beside the peers that are there (tests/bench/run NAME... for some)
+	@tests/bench/run
+
 # ---- checks ------------------------------------------------------------------------------------
 .PHONY: lint
 lint: check-style ## style and static checks

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "local/stack/folder.h"
 #include "local/stack/stack_config.h"
 #include "shared/base/digest.h"
 #include "shared/base/encode.h"
@@ -32,12 +32,6 @@ enum {
     URL_AWS
 };
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st, (void)kind, (void)ftw;
-    return remove(path);
-}
-
 static int make_state_dir(struct stack *s, const char *wanted, struct error *err)
 {
     if (wanted) {
@@ -46,11 +40,9 @@ static int make_state_dir(struct stack *s, const char *wanted, struct error *err
             return error_set_errno(err, errno, "cannot make the folder %s", wanted);
         return 0;
     }
-    s->state_dir = mem_dup("/tmp/lambda-ecs-durable.XXXXXX");
-    if (!mkdtemp(s->state_dir))
-        return error_set_errno(err, errno, "cannot make a folder in /tmp");
-    s->temporary = true;
-    return 0;
+    s->state_dir = folder_new("lambda-ecs-durable", err);
+    s->temporary = s->state_dir != NULL;
+    return s->temporary ? 0 : -1;
 }
 
 static int write_file(const char *path, const char *text, struct error *err)
@@ -185,8 +177,8 @@ int stack_stop(struct stack *s)
             status = -1;
         program_free(s->programs[i]);
     }
-    if (s->temporary)
-        nftw(s->state_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (s->temporary && folder_remove(s->state_dir, NULL) < 0)
+        status = -1;
     for (size_t i = 0; i < ARRAY_LEN(s->urls); i++)
         free(s->urls[i]);
     mem_free_secret(s->token_keys);

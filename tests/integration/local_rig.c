@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local/stack/folder.h"
+
 #define PAUSE_MS 10
 
 static char *config_text(int target)
@@ -72,8 +74,8 @@ void local_rig_end(struct local_rig *r)
     free(r->options.access_key);
     free(r->options.secret_key);
     http_global_cleanup();
-    auto_free char *remove = mem_printf("rm -rf %s", r->dir);
-    cr_assert_eq(system(remove), 0);
+    struct error err = { 0 };
+    cr_assert_eq(folder_remove(r->dir, &err), 0, "%s", err.msg);
     cr_assert_eq(status, 0, "local-aws ended with %d", status);
 }
 
