@@ -14,6 +14,7 @@
 
 #define PREFIX     "/v1/callbacks/"
 #define WAIT_MAX_S 30
+#define SMALL_BODY (4 << 10) /* comes with its headers: not worth a look before */
 #define JOB        (1U << TOKEN_SCOPE_JOB)
 #define LAUNCHER   (1U << TOKEN_SCOPE_LAUNCHER)
 
@@ -288,6 +289,13 @@ static void refuse(struct ask *ask, const struct error *err)
                    err->msg);
 }
 
+static void refuse_busy(struct api *a, struct httpd_request *req)
+{
+    metrics_add(a->cfg.metrics, METRIC_BUSY);
+    answer_problem(req, a->cfg.metrics, 429, CALLBACK_ABSENT, "Retry-After", ANSWER_RETRY_AFTER,
+                   "Too much waits to be stored; nothing was changed.");
+}
+
 /* The token fits, the route is known: read the body, and on to the writer. */
 static void submit(struct ask *ask)
 {
@@ -309,9 +317,7 @@ static void submit(struct ask *ask)
         return;
     }
     if (!writer_has_room(a->cfg.writer)) {
-        metrics_add(a->cfg.metrics, METRIC_BUSY);
-        answer_problem(ask->req, a->cfg.metrics, 429, CALLBACK_ABSENT, "Retry-After",
-                       ANSWER_RETRY_AFTER, "Too much waits to be stored; nothing was changed.");
+        refuse_busy(a, ask->req);
         ask_free(ask);
         return;
     }
@@ -350,24 +356,36 @@ static const struct route *find_route(const char *part, const char *method, stru
     return found;
 }
 
-static void handle_callback(struct api *a, struct httpd_request *req, const char *path)
+/* Finds what is asked for: the route and the callback's id (new memory). NULL: answered. */
+static const struct route *resolve(struct api *a, struct httpd_request *req, char **id)
 {
-    size_t id_len = strcspn(path, "/");
-    auto_free char *id = mem_dup_len(path, id_len);
+    const char *path = httpd_path(req);
     auto_buf struct buf allow = BUF_INIT(128);
-    const char *part = path[id_len] ? path + id_len + 1 : "";
-    bool bare = path[id_len] && !*part; /* "{id}/" is no path of ours */
-    const struct route *route =
-        id_len && !bare ? find_route(part, httpd_method(req), &allow) : NULL;
-    if (allow.len == 0) {
-        answer_problem(req, a->cfg.metrics, 404, CALLBACK_ABSENT, NULL, NULL, "No such path.");
-        return;
+    struct metrics *m = a->cfg.metrics;
+    const struct route *route = NULL;
+    if (strncmp(path, PREFIX, strlen(PREFIX)) == 0) {
+        path += strlen(PREFIX);
+        size_t id_len = strcspn(path, "/");
+        const char *part = path[id_len] ? path + id_len + 1 : "";
+        bool bare = path[id_len] && !*part; /* "{id}/" is no path of ours */
+        route = id_len && !bare ? find_route(part, httpd_method(req), &allow) : NULL;
+        if (route)
+            *id = mem_dup_len(path, id_len);
     }
-    if (!route) {
-        answer_problem(req, a->cfg.metrics, 405, CALLBACK_ABSENT, "Allow", buf_str(&allow),
+    if (allow.len == 0)
+        answer_problem(req, m, 404, CALLBACK_ABSENT, NULL, NULL, "No such path.");
+    else if (!route)
+        answer_problem(req, m, 405, CALLBACK_ABSENT, "Allow", buf_str(&allow),
                        "The method must be one of: %s", buf_str(&allow));
+    return route;
+}
+
+static void handle_callback(struct api *a, struct httpd_request *req)
+{
+    auto_free char *id = NULL;
+    const struct route *route = resolve(a, req, &id);
+    if (!route)
         return;
-    }
     struct ask *ask = ask_new(a, req, route); /* counted before it looks: see api_drain */
     if (atomic_load(&a->draining)) {
         answer_unavailable(req, a->cfg.metrics, "The receiver is stopping.");
@@ -385,14 +403,47 @@ static void handle_callback(struct api *a, struct httpd_request *req, const char
     submit(ask);
 }
 
+void api_headers(struct httpd_request *req, void *arg)
+{
+    struct api *a = arg;
+    auto_free char *id = NULL;
+    struct token_content token;
+    if (httpd_body_announced(req) <= SMALL_BODY)
+        return;
+    const struct route *route = resolve(a, req, &id);
+    if (!route)
+        return;
+    enum auth verdict = auth_check(a->cfg.keys, httpd_header(req, "Authorization"), id,
+                                   route->scopes, clock_wall_ms(clock_system()) / 1000, &token);
+    token_content_wipe(&token);
+    if (verdict != AUTH_OK)
+        deny(a, req, id, verdict);
+    else if (atomic_load(&a->draining))
+        answer_unavailable(req, a->cfg.metrics, "The receiver is stopping.");
+    else if (!writer_has_room(a->cfg.writer))
+        refuse_busy(a, req);
+}
+
+void api_too_large(struct httpd_request *req, void *arg)
+{
+    struct api *a = arg;
+    answer_problem(req, a->cfg.metrics, 413, CALLBACK_ABSENT, NULL, NULL,
+                   "The body may have at most %u bytes.", REPORT_BODY_MAX);
+}
+
+void api_overloaded(struct httpd_request *req, void *arg)
+{
+    struct api *a = arg;
+    metrics_add(a->cfg.metrics, METRIC_BUSY);
+    answer_unavailable(req, a->cfg.metrics, "Too much is being received; nothing was changed.");
+}
+
 void api_handle(struct httpd_request *req, void *arg)
 {
     struct api *a = arg;
-    const char *path = httpd_path(req), *method = httpd_method(req);
-    if (strncmp(path, PREFIX, strlen(PREFIX)) == 0)
-        handle_callback(a, req, path + strlen(PREFIX));
-    else if (strcmp(path, "/healthz") != 0)
-        answer_problem(req, a->cfg.metrics, 404, CALLBACK_ABSENT, NULL, NULL, "No such path.");
+    const char *method = httpd_method(req);
+    if (strcmp(httpd_path(req), "/healthz") != 0)
+        handle_callback(a, req);
     else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
         answer_body(req, a->cfg.metrics, 200, "application/json", "{\"status\":\"ok\"}", 15);
     else

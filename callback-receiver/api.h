@@ -23,6 +23,12 @@ struct api *api_new(const struct api_config *cfg) CHECKED;
 void api_free(struct api *a);
 /* An httpd_handler; `arg` is the struct api. Any thread. */
 void api_handle(struct httpd_request *req, void *arg);
+/* The same, before the body is read: a request with a body of more than some KiB is refused here
+ * already where it has no valid token, no route, or no room in the queue. */
+void api_headers(struct httpd_request *req, void *arg);
+/* Answer for httpd where a body, or all of them together, are too large. */
+void api_too_large(struct httpd_request *req, void *arg);
+void api_overloaded(struct httpd_request *req, void *arg);
 /* New requests get 503 from now on; returns when all that the writer had are answered. Those that
  * wait for a delivery are the waiters' to end. */
 void api_drain(struct api *a);

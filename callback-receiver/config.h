@@ -13,6 +13,9 @@ struct config {
     char *store;
     char *token_keys;
     char *token_kid; /* NULL: the only one */
+    int64_t max_connections;
+    int64_t max_per_peer;
+    int64_t max_buffered_mib;
     int64_t delivery_threads;
     int64_t retry_base_ms;
     int64_t retry_cap_ms;

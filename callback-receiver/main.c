@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "callback-receiver/api.h"
@@ -13,9 +14,11 @@
 #include "shared/base/clock.h"
 #include "shared/base/signals.h"
 
-#define WAITERS_MAX     1024
-#define CONNECTIONS_MAX 1024
-#define IDLE_S          75 /* longer than a gateway keeps its connections (AWS: 60 s) */
+#define WAITERS_MAX 1024
+#define OTHER_FILES 256 /* besides the connections: store, calls to Lambda, ... */
+#define IDLE_S      75  /* longer than a gateway keeps its connections (AWS: 60 s) */
+#define HEADER_S    30
+#define BODY_S      60
 
 struct receiver {
     struct metrics metrics;
@@ -51,6 +54,27 @@ static void say_listening(struct log *log, const char *service, const struct htt
     log_info(log, log_event("listening"), log_str("service", service), log_str("url", url));
 }
 
+/* As many connections as asked for and as the limit on open files allows, which is raised. */
+static unsigned connections(const struct config *cfg, struct log *log)
+{
+    struct rlimit files;
+    rlim_t want = (rlim_t)cfg->max_connections + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return (unsigned)cfg->max_connections;
+    if (files.rlim_cur < want) {
+        files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
+        if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+            getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= want)
+        return (unsigned)cfg->max_connections;
+    rlim_t room =
+        files.rlim_cur > 2 * OTHER_FILES ? files.rlim_cur - OTHER_FILES : files.rlim_cur / 2;
+    log_warn(log, log_event("few_files"), log_int("limit", (int64_t)files.rlim_cur),
+             log_int("connections", (int64_t)room));
+    return (unsigned)room;
+}
+
 static int listen_all(struct receiver *r, const struct config *cfg, struct log *log,
                       struct error *err)
 {
@@ -59,6 +83,8 @@ static int listen_all(struct receiver *r, const struct config *cfg, struct log *
                                 .threads = 1,
                                 .max_connections = 64,
                                 .idle_timeout_s = IDLE_S,
+                                .header_timeout_s = HEADER_S,
+                                .body_timeout_s = BODY_S,
                                 .max_body = 1024,
                                 .handler = ops_handle,
                                 .arg = r->ops,
@@ -67,10 +93,17 @@ static int listen_all(struct receiver *r, const struct config *cfg, struct log *
                                    .threads = cores < 1   ? 1
                                               : cores > 4 ? 4
                                                           : (unsigned)cores,
-                                   .max_connections = CONNECTIONS_MAX,
+                                   .max_connections = connections(cfg, log),
+                                   .max_per_peer = (unsigned)cfg->max_per_peer,
                                    .idle_timeout_s = IDLE_S,
+                                   .header_timeout_s = HEADER_S,
+                                   .body_timeout_s = BODY_S,
                                    .max_body = REPORT_BODY_MAX,
+                                   .max_buffered = (size_t)cfg->max_buffered_mib << 20,
                                    .handler = api_handle,
+                                   .on_headers = api_headers,
+                                   .too_large = api_too_large,
+                                   .overloaded = api_overloaded,
                                    .arg = r->api,
                                    .log = log };
     r->ops_http = httpd_start(&ops, err);

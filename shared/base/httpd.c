@@ -11,12 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shared/base/buf.h"
 #include "shared/base/clock.h"
 #include "shared/base/encode.h"
+#include "shared/base/httpd_framing.h"
+#include "shared/base/httpd_guard.h"
+#include "shared/base/listener.h"
 #include "shared/base/opts.h"
 
 /* A body over the limit is read and dropped up to this much, so that the client gets to see the
@@ -32,8 +37,11 @@ struct httpd_request {
     char *query;
     const char *method;
     struct buf body;
+    size_t counted; /* of httpd.buffered */
     size_t dropped;
-    bool seen; /* the access handler has been called */
+    int64_t started_us;
+    struct httpd_guarded *guarded; /* its connection; NULL: without time limits */
+    bool seen;                     /* the access handler has been called */
     bool too_large;
     bool parked;
     bool aborted;
@@ -50,7 +58,10 @@ struct httpd {
     pthread_mutex_t lock;
     struct httpd_request *parked; /* under lock */
     atomic_size_t active;
-    atomic_bool resumed; /* a parked request was answered: libmicrohttpd has work at once */
+    atomic_size_t buffered; /* bytes of bodies */
+    atomic_bool quiesced;
+    struct httpd_guard *guard; /* NULL: no time limits */
+    atomic_bool resumed;       /* a parked request was answered: libmicrohttpd has work at once */
 };
 
 static void park_link(struct httpd_request *req)
@@ -78,6 +89,48 @@ static void park_unlink(struct httpd_request *req)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* ---- time limits ----------------------------------------------------------------------------- */
+
+static struct httpd_guarded *guarded(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct httpd *h = cls;
+    if (!h->guard)
+        return;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = httpd_guard_add(h->guard, info->connect_fd, h->cfg.header_timeout_s * 1000L);
+    } else if (*context) { /* before the socket is closed */
+        httpd_guard_remove(h->guard, *context);
+        *context = NULL;
+    }
+}
+
+/* Between two requests a connection may be silent, and then begin one. */
+static int64_t between_ms(const struct httpd *h)
+{
+    return h->cfg.idle_timeout_s && h->cfg.header_timeout_s
+               ? (h->cfg.idle_timeout_s + h->cfg.header_timeout_s) * 1000L
+               : 0;
+}
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
 /* libmicrohttpd calls this first, with the request target as it came. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
@@ -89,8 +142,19 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     req->path = mem_dup_len(uri, mark ? (size_t)(mark - uri) : strlen(uri));
     req->query = mem_dup(mark ? mark + 1 : "");
     buf_init(&req->body, h->cfg.max_body);
+    req->started_us = now_us();
+    req->guarded = guarded(connection);
+    httpd_guard_allow(req->guarded, h->cfg.header_timeout_s * 1000L);
     atomic_fetch_add(&h->active, 1);
     return req;
+}
+
+/* Frees what is there of the body. */
+static void drop_body(struct httpd_request *req)
+{
+    buf_release(&req->body);
+    atomic_fetch_sub(&req->httpd->buffered, req->counted);
+    req->counted = 0;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
@@ -104,7 +168,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     struct httpd *h = req->httpd;
     if (req->response)
         MHD_destroy_response(req->response);
-    buf_release(&req->body);
+    httpd_guard_allow(req->guarded, between_ms(h));
+    drop_body(req);
     free(req->path);
     free(req->query);
     free(req);
@@ -131,18 +196,11 @@ static enum MHD_Result queue(struct httpd_request *req)
 {
     if (req->aborted)
         return MHD_NO;
+    httpd_guard_allow(req->guarded, req->httpd->cfg.body_timeout_s * 1000L);
     struct MHD_Response *response = MOVE(req->response);
     enum MHD_Result rc = MHD_queue_response(req->connection, req->status, response);
     MHD_destroy_response(response);
     return rc;
-}
-
-static bool announced_too_much(struct httpd_request *req)
-{
-    const char *text = httpd_header(req, "Content-Length");
-    int64_t len;
-    return text && opts_int(text, 0, INT64_MAX, &len) == 0 &&
-           (uint64_t)len > (uint64_t)req->httpd->cfg.max_body + DROP_MAX;
 }
 
 static void refuse_size(struct httpd_request *req)
@@ -152,6 +210,73 @@ static void refuse_size(struct httpd_request *req)
         cfg->too_large(req, cfg->arg);
     else
         httpd_problem(req, 413, NULL, "The body may have at most %zu bytes.", cfg->max_body);
+}
+
+static void refuse_load(struct httpd_request *req)
+{
+    const struct httpd_config *cfg = &req->httpd->cfg;
+    const struct httpd_header later[] = { { "Retry-After", "1" }, { NULL, NULL } };
+    if (cfg->overloaded)
+        cfg->overloaded(req, cfg->arg);
+    else
+        httpd_problem(req, 503, later, "Too many bodies are being received.");
+}
+
+/* Refuses a request whose end another program on its way might see elsewhere. */
+static bool refuse_framing(struct httpd_request *req)
+{
+    static const struct httpd_header close_it[] = { { "Connection", "close" }, { NULL, NULL } };
+    if (httpd_framing_clear(req))
+        return false;
+    httpd_problem(req, 400, close_it, "The length of the body is not clear.");
+    return true;
+}
+
+/* The headers are there. An answer given now ends the connection, so that it waits for the end of
+ * the body where the client sends that anyhow. */
+static enum MHD_Result begin(struct httpd_request *req)
+{
+    struct httpd *h = req->httpd;
+    int64_t announced = httpd_body_announced(req);
+    httpd_guard_allow(req->guarded, h->cfg.body_timeout_s * 1000L);
+    if (refuse_framing(req))
+        return queue(req);
+    if (h->cfg.on_headers)
+        h->cfg.on_headers(req, h->cfg.arg);
+    bool refused = req->response || req->aborted;
+    if (!refused && announced != INT64_MAX && (uint64_t)announced > h->cfg.max_body) {
+        refuse_size(req);
+        refused = true;
+    } else if (!refused && announced > 0 && h->cfg.max_buffered &&
+               atomic_load(&h->buffered) >= h->cfg.max_buffered) {
+        refuse_load(req);
+        refused = true;
+    }
+    bool far_too_large =
+        announced != INT64_MAX && (uint64_t)announced > (uint64_t)h->cfg.max_body + DROP_MAX;
+    const char *expect = httpd_header(req, "Expect");
+    bool waits = announced > 0 && expect && strcasecmp(expect, "100-continue") == 0;
+    return refused && (far_too_large || waits) ? queue(req) : MHD_YES;
+}
+
+/* Takes a part of the body; MHD_NO where the client goes on for too long. */
+static enum MHD_Result take(struct httpd_request *req, const char *part, size_t len)
+{
+    struct httpd *h = req->httpd;
+    size_t max = h->cfg.max_buffered;
+    if (!req->response && !req->too_large) {
+        size_t before = atomic_fetch_add(&h->buffered, len);
+        req->counted += len;
+        if (max && before + len > max)
+            refuse_load(req);
+        else if (buf_add(&req->body, part, len) < 0)
+            req->too_large = true;
+    }
+    if (!req->response && !req->too_large)
+        return MHD_YES;
+    drop_body(req);
+    req->dropped += len;
+    return req->dropped > DROP_MAX ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
@@ -164,24 +289,16 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     if (!req->seen) {
         req->seen = true;
         req->method = method;
-        if (!announced_too_much(req))
-            return MHD_YES;
-        refuse_size(req);
-        return queue(req);
+        return begin(req);
     }
     if (*upload_len > 0) {
-        if (req->too_large || buf_add(&req->body, upload, *upload_len) < 0) {
-            req->too_large = true;
-            buf_release(&req->body);
-            req->dropped += *upload_len;
-            if (req->dropped > DROP_MAX)
-                return MHD_NO;
-        }
+        size_t len = *upload_len;
         *upload_len = 0;
-        return MHD_YES;
+        return take(req, upload, len);
     }
-    if (req->response || req->aborted) /* while it was parked */
+    if (req->response || req->aborted) /* early, or while it was parked */
         return queue(req);
+    httpd_guard_allow(req->guarded, 0);
     if (req->too_large)
         refuse_size(req);
     else
@@ -194,79 +311,27 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     return queue(req);
 }
 
-/* Splits "HOST:PORT" or "[HOST]:PORT". */
-static int split_address(const char *listen, char *host, size_t host_size, const char **port,
-                         struct error *err)
-{
-    const char *colon = strrchr(listen, ':');
-    int64_t number;
-    if (!colon || opts_int(colon + 1, 0, 65535, &number) < 0)
-        return error_set(err, ERR_INVALID, 0, "listen address %s: must be HOST:PORT", listen);
-    size_t len = (size_t)(colon - listen);
-    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
-        listen++;
-        len -= 2;
-    }
-    if (len == 0 || len >= host_size)
-        return error_set(err, ERR_INVALID, 0, "listen address %s: must be HOST:PORT", listen);
-    memcpy(host, listen, len);
-    host[len] = '\0';
-    *port = colon + 1;
-    return 0;
-}
-
-static int open_listener(const char *listen_at, struct error *err)
-{
-    char host[128];
-    const char *port = NULL;
-    if (split_address(listen_at, host, sizeof(host), &port, err) < 0)
-        return -1;
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    int rc = getaddrinfo(host, port, &hints, &found);
-    if (rc != 0)
-        return error_set(err, ERR_INVALID, rc, "listen address %s: %s", listen_at,
-                         gai_strerror(rc));
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int on = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
-        error_set_errno(err, errno, "cannot listen on %s", listen_at);
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(found);
-    return fd;
-}
-
-static void read_address(struct httpd *h, int fd)
-{
-    struct sockaddr_storage at;
-    socklen_t len = sizeof(at);
-    char host[64] = "", port[8] = "";
-    if (getsockname(fd, (struct sockaddr *)&at, &len) == 0)
-        getnameinfo((struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(h->address, sizeof(h->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-    h->port = (uint16_t)strtoul(port, NULL, 10);
-}
-
 struct httpd *httpd_start(const struct httpd_config *cfg, struct error *err)
 {
-    int fd = open_listener(cfg->listen, err);
+    int fd = listener_open(cfg->listen, err);
     if (fd < 0)
         return NULL;
     struct httpd *h = mem_alloc(sizeof(*h));
     h->cfg = *cfg;
+    if (cfg->threads > 0 && cfg->header_timeout_s > 0 && !(h->guard = httpd_guard_start(err))) {
+        close(fd);
+        free(h);
+        return NULL;
+    }
     pthread_mutex_init(&h->lock, NULL);
-    read_address(h, fd);
+    h->port = listener_address(fd, h->address, sizeof(h->address));
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (cfg->threads > 0)
         flags |= MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC;
     struct MHD_OptionItem options[] = {
         { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
         { MHD_OPTION_CONNECTION_LIMIT, cfg->max_connections ? cfg->max_connections : 4096, NULL },
+        { MHD_OPTION_PER_IP_CONNECTION_LIMIT, cfg->max_per_peer, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, cfg->idle_timeout_s, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
         { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL }, /* HTTP/1.1 without Host is 400 */
@@ -275,14 +340,16 @@ struct httpd *httpd_start(const struct httpd_config *cfg, struct error *err)
     };
     if (cfg->threads <= 1)
         options[ARRAY_LEN(options) - 2] = options[ARRAY_LEN(options) - 1];
-    h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_access, h, /* the log comes first */
-                                 MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_URI_LOG_CALLBACK,
-                                 on_uri, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
-                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_ARRAY,
-                                 options, MHD_OPTION_END);
+    h->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_access, h, /* the log comes first */
+                         MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+                         h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
+                         on_connection, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!h->daemon) {
         error_set_errno(err, errno, "cannot start the HTTP server on %s", cfg->listen);
         close(fd);
+        httpd_guard_stop(h->guard);
         pthread_mutex_destroy(&h->lock);
         free(h);
         return NULL;
@@ -302,6 +369,7 @@ uint16_t httpd_port(const struct httpd *h)
 
 void httpd_quiesce(struct httpd *h)
 {
+    atomic_store(&h->quiesced, true);
     int fd = MHD_quiesce_daemon(h->daemon);
     if (fd != MHD_INVALID_SOCKET)
         close(fd);
@@ -334,6 +402,7 @@ void httpd_stop(struct httpd *h)
     }
     refuse_parked(h);
     MHD_stop_daemon(h->daemon);
+    httpd_guard_stop(h->guard);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }
@@ -379,6 +448,11 @@ const char *httpd_body(const struct httpd_request *req, size_t *len)
 {
     *len = req->body.len;
     return buf_str(&req->body);
+}
+
+int64_t httpd_started_us(const struct httpd_request *req)
+{
+    return req->started_us;
 }
 
 const char *httpd_header(const struct httpd_request *req, const char *name)
@@ -476,6 +550,8 @@ void httpd_reply(struct httpd_request *req, int status, const char *type, const 
         MHD_add_response_header(response, "Content-Type", type);
     for (; headers && headers->name; headers++)
         MHD_add_response_header(response, headers->name, headers->value);
+    if (atomic_load_explicit(&req->httpd->quiesced, memory_order_relaxed))
+        MHD_add_response_header(response, "Connection", "close");
     req->status = (unsigned)status;
     req->response = response;
     unpark(req);

@@ -12,7 +12,12 @@
  * there too.
  *
  * A body over max_body is refused with 413, a request that breaks HTTP by libmicrohttpd itself with
- * 400; headers that do not fit 32 KiB with 431. */
+ * 400; headers that do not fit 32 KiB with 431. A request whose length can be read in two ways
+ * (Content-Length twice or beside Transfer-Encoding: RFC 9112 6.3) is 400 and ends its connection.
+ *
+ * Where a body is refused early, by on_headers or because of a limit, it is read and dropped (up to
+ * 8 MiB) so that the client gets to see the answer, but never kept; with Expect: 100-continue the
+ * answer comes at once. */
 #ifndef BASE_HTTPD_H
 #define BASE_HTTPD_H
 
@@ -34,9 +39,18 @@ struct httpd_config {
     unsigned max_connections; /* 0: 4096 over all threads */
     unsigned idle_timeout_s; /* a silent connection is closed; 0: never. Parked requests do not time
                                 out */
-    size_t max_body;         /* bytes */
+    unsigned header_timeout_s; /* until a request's headers are there; 0: no limit. Only with
+                                  threads, as the next one */
+    unsigned body_timeout_s;   /* until its body is there, and until its answer is taken */
+    unsigned max_per_peer;     /* connections of one address; 0: no limit */
+    size_t max_body;           /* bytes */
+    size_t max_buffered;       /* bytes of all requests' bodies together; 0: no limit */
     httpd_handler *handler;
-    httpd_handler *too_large; /* answers a body over max_body; NULL: a problem document with 413 */
+    /* Looks at a request before its body is read, and may answer it (not park it): the handler does
+     * not see it then. NULL: none. */
+    httpd_handler *on_headers;
+    httpd_handler *too_large;  /* answers a body over max_body; NULL: a problem document with 413 */
+    httpd_handler *overloaded; /* answers where max_buffered is reached; NULL: the same with 503 */
     void *arg;
     struct log *log; /* libmicrohttpd's complaints; may be NULL */
 };
@@ -67,6 +81,10 @@ const char *httpd_path(const struct httpd_request *req); /* raw, without the que
 const char *
 httpd_query(const struct httpd_request *req); /* raw, without '?'; "" where there is none */
 const char *httpd_body(const struct httpd_request *req, size_t *len);
+/* What the headers announce: bytes of body, or INT64_MAX where they do not say how many. */
+int64_t httpd_body_announced(const struct httpd_request *req);
+/* When its request line was read, by the monotonic clock in microseconds. */
+int64_t httpd_started_us(const struct httpd_request *req);
 /* A header's value (names are case-insensitive), or NULL; the first where it repeats. */
 const char *httpd_header(const struct httpd_request *req, const char *name);
 /* Calls `visit` for each header in the order they came. */
