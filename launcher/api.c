@@ -125,8 +125,10 @@ int api_handle(const struct lambda_invocation *inv, void *arg, struct buf *respo
     if (workflow_place_from_arn(&c.place, inv->function_arn) < 0)
         return error_set(err, ERR_PROTOCOL, 0, "not the ARN of a function: %.200s",
                          inv->function_arn);
-    aws_set_deadline(tools->aws,
-                     clock_mono_ms(tools->clock) + c.deadline_ms - clock_wall_ms(tools->clock));
+    int64_t until_ms = began_ms + c.deadline_ms - clock_wall_ms(tools->clock);
+    aws_set_deadline(tools->aws, until_ms);
+    if (tools->receiver)
+        receiver_client_set_deadline(tools->receiver, until_ms);
     route(&c);
     api_reply_write(&reply, response);
     log_info(tools->log, log_event("request"), log_str("method", req.method),

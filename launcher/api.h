@@ -2,23 +2,31 @@
  *
  *   POST   /workflows               202; with Idempotency-Key the same body again is the same
  *                                   workflow, another body 409
- *   GET    /workflows/{id}[?wait=N] 200: status, and result or error; waits up to N (20) seconds
- *                                   for the end
+ *   GET    /workflows/{id}          200: status, and result or error
+ *            ?wait=N                waits up to N (20) seconds for the end
+ *            ?include=tasks,progress  with what ECS says of its tasks, and what the receiver says
+ *                                   of its jobs; a part that cannot be had now is named in
+ *                                   "unavailable"
  *   GET    /workflows/{id}/history[?marker=M] 200: a page of events, without callback ids
- *   DELETE /workflows/{id}          200: stops the execution and its tasks; again does no harm
+ *   DELETE /workflows/{id}          200: stops the execution, closes its jobs' registrations, so
+ *                                   that a container that asks is told to stop, and stops its
+ *                                   tasks; again does no harm
  *
  * Every refusal is a problem document: 400 with "errors" that name fields by JSON pointer (a task
  * definition that is not allowed is one of those), 404 for anything that is not a workflow of
  * WORKFLOW_FUNCTION, 405 with Allow, 409, 413, 415, 503 with Retry-After where AWS throttles or
- * does not answer. Region and account are those of the API function's own ARN. One thread. */
+ * does not answer. openapi.yaml in docs/ has it in full. Region and account are those of the API
+ * function's own ARN. One thread. */
 #ifndef LAUNCHER_API_H
 #define LAUNCHER_API_H
 
 #include "launcher/api_cache.h"
 #include "launcher/api_http.h"
 #include "launcher/config.h"
+#include "launcher/receiver_client.h"
 #include "launcher/workflow_id.h"
 #include "shared/lambda/runtime.h"
+#include "shared/token/token.h"
 
 #define API_CACHE_ENTRIES 512
 #define API_CACHE_BYTES   (16U << 20)
@@ -28,6 +36,8 @@ struct api_tools {
     const struct config *cfg;
     struct aws *aws;
     struct api_cache *cache;
+    struct receiver_client *receiver; /* NULL, both: none is configured */
+    const struct token_keys *keys;
     const struct clock *clock;
     struct log *log;
 };
@@ -65,9 +75,34 @@ char *api_url(const struct api_call *c, const char *suffix) CHECKED;
 
 /* The body of GET /workflows/{id} for an answer of GetDurableExecution; pure. */
 struct json_object *api_status_doc(const char *id, struct json_object *execution) CHECKED;
-/* The status's document of the workflow as of now, from the cache or from Lambda: JSON text, in
- * new memory; *closed tells whether it can change. NULL with *err. */
-char *api_status(struct api_call *c, bool *closed, struct error *err) CHECKED;
+/* The status's document of the workflow, from the cache or from Lambda: JSON text, in new memory;
+ * *closed tells whether it can change. Unless `fresh`, it may be API_FRESH_MS old. NULL with *err.
+ */
+char *api_status(struct api_call *c, bool fresh, bool *closed, struct error *err) CHECKED;
+#define API_FRESH_MS 250
+
+/* What ?include asks for. */
+struct api_include {
+    bool tasks;
+    bool progress;
+};
+/* Adds it to a status's document. */
+void api_include_add(struct api_call *c, const struct api_include *include, bool closed,
+                     struct json_object *doc);
+
+/* What a workflow's history tells of its jobs. */
+struct api_past {
+    struct json_object *callbacks; /* their ids (secrets), oldest first; never NULL once read */
+    bool step_open; /* a step had begun and not ended: what it does may yet come about */
+};
+int api_past_read(struct api_call *c, struct api_past *past, struct error *err) CHECKED;
+void api_past_release(struct api_past *past);
+#define auto_api_past __attribute__((cleanup(api_past_release)))
+/* The receiver's view of each of them: *out is a new array. */
+int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
+                      struct error *err) CHECKED;
+/* Closes the registrations of all callbacks; what cannot be closed is logged. */
+void api_past_close(struct api_call *c, const struct api_past *past);
 /* Removes every member that names a callback id, at any depth; pure. */
 void api_strip_secrets(struct json_object *o);
 

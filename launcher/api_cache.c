@@ -9,7 +9,8 @@ struct entry {
     char *key; /* NULL: free */
     char *text;
     size_t bytes;
-    uint64_t used; /* the tick of its last use */
+    uint64_t used;      /* the tick of its last use */
+    int64_t expires_ms; /* 0: never */
 };
 
 /* A few hundred entries: looking through all of them is nothing beside the call that they save. */
@@ -34,7 +35,7 @@ static void drop(struct api_cache *c, struct entry *e)
 {
     c->bytes -= e->bytes;
     free(e->key);
-    free(e->text);
+    mem_free_secret(e->text);
     *e = (struct entry){ .key = NULL };
 }
 
@@ -56,11 +57,15 @@ static struct entry *find(const struct api_cache *c, const char *key)
     return NULL;
 }
 
-const char *api_cache_get(struct api_cache *c, const char *key)
+const char *api_cache_get(struct api_cache *c, const char *key, int64_t now_ms)
 {
     struct entry *e = find(c, key);
     if (!e)
         return NULL;
+    if (e->expires_ms && now_ms >= e->expires_ms) {
+        drop(c, e);
+        return NULL;
+    }
     e->used = ++c->tick;
     return e->text;
 }
@@ -79,7 +84,7 @@ static struct entry *oldest(const struct api_cache *c, bool free_one)
     return best;
 }
 
-void api_cache_put(struct api_cache *c, const char *key, const char *text)
+void api_cache_put(struct api_cache *c, const char *key, const char *text, int64_t expires_ms)
 {
     size_t bytes = strlen(key) + strlen(text) + 2;
     struct entry *e = find(c, key);
@@ -94,8 +99,10 @@ void api_cache_put(struct api_cache *c, const char *key, const char *text)
         return;
     if (e->key)
         drop(c, e);
-    *e = (struct entry){
-        .key = mem_dup(key), .text = mem_dup(text), .bytes = bytes, .used = ++c->tick
-    };
+    *e = (struct entry){ .key = mem_dup(key),
+                         .text = mem_dup(text),
+                         .bytes = bytes,
+                         .used = ++c->tick,
+                         .expires_ms = expires_ms };
     c->bytes += bytes;
 }

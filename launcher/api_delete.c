@@ -5,7 +5,9 @@
 #include "shared/aws/lambda_client.h"
 #include "shared/base/json.h"
 
-#define STOPPED "Workflow.Stopped"
+#define STOPPED            "Workflow.Stopped"
+#define IN_FLIGHT_MS       3000 /* how long a task is looked for that a step may yet start */
+#define IN_FLIGHT_PAUSE_MS 300
 
 static bool is_gone(const struct error *err)
 {
@@ -32,38 +34,75 @@ static int stop_tasks(struct api_call *c, int64_t *count, struct error *err)
     return 0;
 }
 
-/* What AWS answers to stopping a closed execution is not documented; it is stopped either way. */
-static int stop_execution(struct api_call *c, struct error *err)
+/* What AWS answers to stopping a closed execution is not documented; it is stopped either way.
+ * *text is the status afterwards, in new memory. */
+static int stop_execution(struct api_call *c, char **text, struct error *err)
 {
     bool closed = false;
-    if (lambda_stop(c->tools->aws, c->arn, STOPPED, "stopped by a client of the API", err) == 0)
-        return 0;
-    if (err->code != ERR_INVALID && err->code != ERR_CONFLICT)
+    int rc = lambda_stop(c->tools->aws, c->arn, STOPPED, "stopped by a client of the API", err);
+    if (rc < 0 && err->code != ERR_INVALID && err->code != ERR_CONFLICT)
         return -1;
     struct error why = *err;
-    auto_free char *text = api_status(c, &closed, err);
-    if (text && closed)
+    *text = api_status(c, true, &closed, err);
+    if (!*text)
+        return -1;
+    if (rc == 0 || closed)
         return 0;
+    mem_free_ptr(text);
     *err = why;
     return -1;
+}
+
+static bool succeeded(const char *text)
+{
+    struct error not_json;
+    auto_json struct json_object *doc = NULL;
+    if (json_parse_str(text, &doc, &not_json) < 0)
+        return false;
+    const char *status = json_get_str(doc, "status");
+    return status && strcmp(status, "SUCCEEDED") == 0;
+}
+
+/* Stops what the execution has started. Where it was stopped in the middle of a step, that step may
+ * start a task even now: it is looked for a while longer, and its registration is closed once more.
+ * A task that comes later still is told to stop by the receiver when it asks. */
+static int stop_jobs(struct api_call *c, int64_t *tasks, struct error *err)
+{
+    const struct clock *clock = c->tools->clock;
+    auto_api_past struct api_past past = { .callbacks = NULL };
+    bool past_known = false;
+    int64_t until_ms = clock_wall_ms(clock) + IN_FLIGHT_MS;
+    if (c->tools->receiver) {
+        struct error unread = { 0 };
+        past_known = api_past_read(c, &past, &unread) == 0;
+        if (!past_known)
+            log_warn(c->tools->log, log_event("history_not_read"), log_err(&unread));
+    }
+    for (;;) {
+        if (past_known)
+            api_past_close(c, &past);
+        if (stop_tasks(c, tasks, err) < 0)
+            return -1;
+        int64_t now_ms = clock_wall_ms(clock);
+        if (!past.step_open || *tasks > 0 || now_ms >= until_ms || now_ms >= c->deadline_ms)
+            return 0;
+        clock_sleep_ms(clock, IN_FLIGHT_PAUSE_MS);
+    }
 }
 
 void api_delete(struct api_call *c)
 {
     struct error err = { 0 };
     int64_t tasks = 0;
-    bool closed;
+    auto_free char *text = NULL;
     if (*c->req->query) {
         api_reply_problem(c->reply, 400, NULL, "there are no query parameters here");
         return;
     }
-    /* A closed workflow is stopped as well: a task may have outlived it. */
-    if (stop_execution(c, &err) < 0 || stop_tasks(c, &tasks, &err) < 0) {
-        api_upstream_problem(c, &err);
-        return;
-    }
-    auto_free char *text = api_status(c, &closed, &err);
-    if (!text) {
+    /* Whatever ended the workflow: a task may have outlived it. Only after a success nothing is
+     * closed, since a repeated report must still be answered as delivered. */
+    if (stop_execution(c, &text, &err) < 0 ||
+        (succeeded(text) ? stop_tasks(c, &tasks, &err) : stop_jobs(c, &tasks, &err)) < 0) {
         api_upstream_problem(c, &err);
         return;
     }

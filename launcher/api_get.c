@@ -8,7 +8,7 @@
 #include "shared/base/json.h"
 
 #define WAIT_MAX_S    20
-#define FIRST_WAIT_MS 200
+#define FIRST_WAIT_MS API_FRESH_MS
 #define WAIT_CAP_MS   2000
 #define PAGE_EVENTS   200
 #define PAGE_BYTES    (4U << 20) /* Lambda's answers may have 6 MiB, escaped once more */
@@ -71,10 +71,15 @@ struct json_object *api_status_doc(const char *id, struct json_object *execution
     return doc;
 }
 
-char *api_status(struct api_call *c, bool *closed, struct error *err)
+char *api_status(struct api_call *c, bool fresh, bool *closed, struct error *err)
 {
-    const char *known = api_cache_get(c->tools->cache, c->arn);
+    struct api_cache *cache = c->tools->cache;
+    int64_t now_ms = clock_mono_ms(c->tools->clock);
+    auto_free char *open_key = mem_printf("open %s", c->arn);
+    const char *known = api_cache_get(cache, c->arn, now_ms);
     *closed = known != NULL;
+    if (!known && !fresh)
+        known = api_cache_get(cache, open_key, now_ms);
     if (known)
         return mem_dup(known);
     auto_json struct json_object *execution = NULL;
@@ -85,12 +90,37 @@ char *api_status(struct api_call *c, bool *closed, struct error *err)
     const char *text = json_text(doc, NULL);
     *closed = status && strcmp(status, "RUNNING") != 0 && strcmp(status, "UNKNOWN") != 0;
     if (*closed)
-        api_cache_put(c->tools->cache, c->arn, text);
+        api_cache_put(cache, c->arn, text, 0);
+    else
+        api_cache_put(cache, open_key, text, clock_mono_ms(c->tools->clock) + API_FRESH_MS);
     return mem_dup(text);
 }
 
-/* Reads ?wait=N. Answers and returns -1 for anything else. */
-static int read_wait(struct api_call *c, int64_t *wait_s)
+/* Reads "tasks,progress". Answers and returns -1 for anything else. */
+static int read_include(struct api_call *c, const char *value, struct api_include *include)
+{
+    for (const char *p = value; *p || p == value;) {
+        size_t len = strcspn(p, ",");
+        if (len == 5 && strncmp(p, "tasks", len) == 0) {
+            include->tasks = true;
+        } else if (len == 8 && strncmp(p, "progress", len) == 0) {
+            include->progress = true;
+        } else {
+            api_reply_problem(c->reply, 400, NULL,
+                              "include must be tasks, progress or both with a comma between");
+            return -1;
+        }
+        p += len + (p[len] == ',' && p[len + 1]);
+    }
+    if (!include->progress || c->tools->receiver)
+        return 0;
+    api_reply_problem(c->reply, 400, NULL,
+                      "progress cannot be included: no receiver is configured");
+    return -1;
+}
+
+/* Reads ?wait=N&include=LIST. Answers and returns -1 for anything else. */
+static int read_query(struct api_call *c, int64_t *wait_s, struct api_include *include)
 {
     const char *query = c->req->query;
     char *name;
@@ -100,11 +130,13 @@ static int read_wait(struct api_call *c, int64_t *wait_s)
     while ((got = api_query_next(&query, &name, &value)) > 0) {
         auto_free char *n = name;
         auto_free char *v = value;
-        if (strcmp(n, "wait") != 0) {
+        if (strcmp(n, "include") == 0) {
+            if (read_include(c, v, include) < 0)
+                return -1;
+        } else if (strcmp(n, "wait") != 0) {
             api_reply_problem(c->reply, 400, NULL, "unknown query parameter %.64s", n);
             return -1;
-        }
-        if (opts_int(v, 0, WAIT_MAX_S, wait_s) < 0) {
+        } else if (opts_int(v, 0, WAIT_MAX_S, wait_s) < 0) {
             api_reply_problem(c->reply, 400, NULL, "wait must be a whole number from 0 to %d",
                               WAIT_MAX_S);
             return -1;
@@ -115,35 +147,51 @@ static int read_wait(struct api_call *c, int64_t *wait_s)
     return got;
 }
 
-void api_get(struct api_call *c)
+/* The status's document once the workflow has ended or `wait_s` are over; NULL once answered. */
+static char *await_end(struct api_call *c, int64_t wait_s, bool *closed)
 {
     const struct clock *clock = c->tools->clock;
     struct error err = { 0 };
-    int64_t wait_s;
-    if (read_wait(c, &wait_s) < 0)
-        return;
+    auto_free char *text = NULL;
     int64_t until_ms = clock_wall_ms(clock) + wait_s * 1000;
     if (until_ms > c->deadline_ms)
         until_ms = c->deadline_ms;
-    auto_free char *text = NULL;
-    bool closed = false;
     for (int64_t pause_ms = FIRST_WAIT_MS;; pause_ms = pause_ms * 3 / 2) {
-        char *now = api_status(c, &closed, &err);
+        char *now = api_status(c, false, closed, &err);
         if (now) {
             free(text);
             text = now;
         } else if (!text || !err.retryable) { /* what was read before is still worth an answer */
             api_upstream_problem(c, &err);
-            return;
+            return NULL;
         }
         int64_t left_ms = until_ms - clock_wall_ms(clock);
-        if (closed || left_ms <= 0)
-            break;
+        if (*closed || left_ms <= 0)
+            return MOVE(text);
         if (pause_ms > WAIT_CAP_MS)
             pause_ms = WAIT_CAP_MS;
         clock_sleep_ms(clock, pause_ms < left_ms ? pause_ms : left_ms);
     }
-    api_reply_text(c->reply, 200, text);
+}
+
+void api_get(struct api_call *c)
+{
+    int64_t wait_s;
+    bool closed = false;
+    struct error not_json;
+    struct api_include include = { .tasks = false };
+    if (read_query(c, &wait_s, &include) < 0)
+        return;
+    auto_free char *text = await_end(c, wait_s, &closed);
+    if (!text)
+        return;
+    auto_json struct json_object *doc = NULL;
+    if ((include.tasks || include.progress) && json_parse_str(text, &doc, &not_json) == 0) {
+        api_include_add(c, &include, closed, doc);
+        api_reply_json(c->reply, 200, doc);
+    } else {
+        api_reply_text(c->reply, 200, text);
+    }
 }
 
 /* ---- history --------------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ static int read_document(struct api_call *c, struct buf *payload)
         return -1;
     }
     if (input_parse(doc, (const char *const *)cfg->allowed, &in, &faults) < 0 ||
-        plan_check_size(cfg, &in, &faults) < 0) {
+        plan_check(cfg, &in, &faults) < 0) {
         api_reply_problem(c->reply, 400, faults, "the workflow cannot be started as it is");
         return -1;
     }

@@ -14,6 +14,8 @@ static void fill_table(struct config *c)
           "task definition of jobs that name none" },
         { "allowed-task-definitions", "ALLOWED_TASK_DEFINITIONS", OPT_STR, &c->allowed_text, NULL,
           0, 0, "LIST", "task definitions that a workflow may name besides" },
+        { "allow-command", "ALLOW_COMMAND", OPT_BOOL, &c->allow_command, "true", 0, 0, NULL,
+          "let workflows say what the container runs" },
         { "container-name", "CONTAINER_NAME", OPT_STR, &c->container, "job", 0, 0, "NAME",
           "the container of the task that is the job" },
         { "subnets", "SUBNETS", OPT_STR, &c->subnets_text, NULL, 0, 0, "LIST",
@@ -195,10 +197,9 @@ static int check_capacity(const struct config *c, struct error *err)
                      "LAUNCH_TYPE: must be FARGATE, EC2, EXTERNAL or MANAGED_INSTANCES");
 }
 
-static int check_workflow(struct config *c, struct error *err)
+/* Where the receiver is, and the keys for its tokens. */
+static int check_receiver(struct config *c, struct error *err)
 {
-    if (!c->task_definition)
-        return error_set(err, ERR_INVALID, 0, "TASK_DEFINITION is not set");
     if (!c->callback_base_url)
         return error_set(err, ERR_INVALID, 0, "CALLBACK_BASE_URL is not set");
     if (!c->token_keys && !c->token_keys_secret)
@@ -213,7 +214,14 @@ static int check_workflow(struct config *c, struct error *err)
     if (check_url(c->callback_base_url, "CALLBACK_BASE_URL", err) < 0 ||
         check_url(c->receiver_url, "RECEIVER_URL", err) < 0)
         return -1;
-    return check_capacity(c, err);
+    return 0;
+}
+
+static int check_workflow(struct config *c, struct error *err)
+{
+    if (!c->task_definition)
+        return error_set(err, ERR_INVALID, 0, "TASK_DEFINITION is not set");
+    return check_receiver(c, err) < 0 ? -1 : check_capacity(c, err);
 }
 
 static int check_api(struct config *c, struct error *err)
@@ -230,7 +238,7 @@ static int check_api(struct config *c, struct error *err)
             "WORKFLOW_FUNCTION: must be NAME:QUALIFIER, as in launcher:live (a durable "
             "function is invoked by version or alias)");
     memcpy(c->function_name, f, name);
-    return 0;
+    return c->token_keys || c->token_keys_secret ? check_receiver(c, err) : 0;
 }
 
 static int find_handler(struct config *c, const char *word, struct error *err)
@@ -273,6 +281,7 @@ int config_load(struct config *c, int argc, char *const *argv, char *const *env,
     if (strlen(c->container) > CONFIG_CONTAINER_NAME)
         return error_set(err, ERR_INVALID, 0, "CONTAINER_NAME: must be at most %d bytes long",
                          CONFIG_CONTAINER_NAME);
+    c->refuse_command = !c->allow_command;
     c->allowed = split(c->allowed_text, c->task_definition);
     c->subnets = split(c->subnets_text, NULL);
     c->security_groups = split(c->security_groups_text, NULL);

@@ -13,7 +13,7 @@
 #include "shared/base/log.h"
 #include "shared/base/opts.h"
 
-#define CONFIG_OPTIONS        28
+#define CONFIG_OPTIONS        32
 #define CONFIG_CALLBACK_URL   400 /* bytes of CALLBACK_BASE_URL at most */
 #define CONFIG_FUNCTION_NAME  64  /* bytes of a function's name (Lambda's limit) */
 #define CONFIG_CONTAINER_NAME 255 /* bytes of a container's name (ECS's limit) */
@@ -27,6 +27,7 @@ enum config_handler {
 struct config {
     enum config_handler handler;
     char *cluster;         /* ECS_CLUSTER */
+    bool refuse_command;   /* ALLOW_COMMAND=false: a workflow may not say what the container runs */
     char *task_definition; /* NULL only for the api handler */
     char *container;       /* the container that is the job: its overrides, its exit code */
     char **allowed;        /* task definitions that a workflow may name; task_definition included */
@@ -35,6 +36,8 @@ struct config {
     bool assign_public_ip;
     char *launch_type; /* NULL where there are capacity providers or neither */
     char **capacity_providers;
+    /* The api handler works without receiver and keys too: it then shows no progress, and leaves
+     * the closing of registrations to others. */
     char *callback_base_url; /* without a slash at its end; how containers reach the receiver */
     char *receiver_url;      /* the same for the launcher itself */
     char *token_keys;        /* the keys' JSON, or NULL: see token_keys_secret */
@@ -49,6 +52,7 @@ struct config {
 
     /* private: the table that filled this, and texts that were taken apart */
     struct opt table[CONFIG_OPTIONS];
+    bool allow_command;
     char *allowed_text;
     char *subnets_text;
     char *security_groups_text;

@@ -58,8 +58,21 @@ static int serve_api(const struct config *cfg, const struct lambda_runtime_confi
         .clock = clock_system(),
         .log = runtime->log,
     };
-    log_info(runtime->log, log_event("ready"), log_str("handler", "api"));
-    int rc = lambda_runtime_run(runtime, api_handle, &tools, err);
+    int rc = 0;
+    struct token_keys *keys = NULL;
+    if (cfg->receiver_url && (cfg->token_keys || cfg->token_keys_secret)) {
+        tools.keys = keys = keys_load(cfg, aws, err);
+        tools.receiver = keys ? receiver_client_new(cfg->receiver_url, tools.clock, err) : NULL;
+        rc = tools.receiver ? 0 : -1;
+    }
+    if (rc < 0) {
+        lambda_runtime_init_error(runtime, err);
+    } else {
+        log_info(runtime->log, log_event("ready"), log_str("handler", "api"));
+        rc = lambda_runtime_run(runtime, api_handle, &tools, err);
+    }
+    receiver_client_free(tools.receiver);
+    token_keys_free(keys);
     api_cache_free(tools.cache);
     return rc;
 }

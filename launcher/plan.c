@@ -118,3 +118,10 @@ int plan_check_size(const struct config *c, const struct input *in, struct json_
     name_biggest(in, own, ECS_OVERRIDES_MAX - (len - own), faults);
     return -1;
 }
+
+int plan_check(const struct config *c, const struct input *in, struct json_object **faults)
+{
+    if (in->command && c->refuse_command)
+        input_fault(faults, "/task/command", "is not allowed here: the image's own is run");
+    return plan_check_size(c, in, faults) < 0 || *faults ? -1 : 0;
+}

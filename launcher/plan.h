@@ -25,6 +25,9 @@ struct plan_job {
 /* Appends RunTask's request. */
 void plan_run_task(const struct config *c, const struct input *in, const struct plan_job *job,
                    struct buf *body);
+/* Whether the configuration lets `in` run as it is: its command where ALLOW_COMMAND forbids one,
+ * and plan_check_size. 0, or -1 with faults added to *faults. */
+int plan_check(const struct config *c, const struct input *in, struct json_object **faults) CHECKED;
 /* Whether any job of `in` fits ECS's limit for overrides; adds a fault to *faults that names the
  * biggest part where none does, and returns -1. Needs c->container only. */
 int plan_check_size(const struct config *c, const struct input *in,

@@ -34,7 +34,7 @@ enum durable_rc workflow_run(struct durable_ctx *ctx, struct json_object *in, vo
     auto_json struct json_object *faults = NULL;
     auto_json struct json_object *result = NULL;
     if (input_parse(in, (const char *const *)tools->cfg->allowed, &input, &faults) < 0 ||
-        plan_check_size(tools->cfg, &input, &faults) < 0)
+        plan_check(tools->cfg, &input, &faults) < 0)
         return refuse(faults, err);
     struct attempt attempt = {
         .tools = tools,

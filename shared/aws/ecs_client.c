@@ -4,9 +4,10 @@
 
 #include "shared/base/json.h"
 
-#define TARGET    "AmazonEC2ContainerServiceV20141113."
-#define BODY_MAX  (1U << 20)
-#define PAGES_MAX 100 /* of 100 tasks each */
+#define TARGET       "AmazonEC2ContainerServiceV20141113."
+#define DESCRIBE_MAX 100 /* tasks that one DescribeTasks takes */
+#define BODY_MAX     (1U << 20)
+#define PAGES_MAX    100 /* of 100 tasks each */
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
@@ -171,6 +172,45 @@ int ecs_describe_task(struct aws *a, const char *cluster, const char *task,
         return 0;
     return error_set(err, ERR_PROTOCOL, 200, "DescribeTasks: neither the task nor MISSING: %s",
                      reason ? reason : "no reason");
+}
+
+/* Appends the tasks `from` and the next ones, as many as one call takes, to `all`. */
+static int describe_page(struct aws *a, const char *cluster, struct json_object *arns, size_t from,
+                         struct json_object *all, struct error *err)
+{
+    const char *tasks[DESCRIBE_MAX + 1] = { NULL };
+    auto_buf struct buf body = BUF_INIT(BODY_MAX);
+    auto_json struct json_object *answer = NULL;
+    size_t count = json_object_array_length(arns);
+    for (size_t i = 0; i < DESCRIBE_MAX && from + i < count; i++)
+        tasks[i] = json_object_get_string(json_object_array_get_idx(arns, from + i));
+    buf_add_char(&body, '{');
+    member_str(&body, "cluster", cluster);
+    member_list(&body, "tasks", tasks);
+    buf_add_char(&body, '}');
+    if (call(a, "DescribeTasks", buf_str(&body), &answer, err) < 0)
+        return -1;
+    struct json_object *found = json_get_arr(answer, "tasks");
+    if (!found)
+        return error_set(err, ERR_PROTOCOL, 200, "DescribeTasks: no tasks");
+    for (size_t i = 0; i < json_object_array_length(found); i++) {
+        struct json_object *task = json_object_array_get_idx(found, i);
+        if (json_object_is_type(task, json_type_object))
+            json_object_array_add(all, json_object_get(task));
+    }
+    return 0;
+}
+
+int ecs_describe_tasks(struct aws *a, const char *cluster, struct json_object *arns,
+                       struct json_object **out, struct error *err)
+{
+    auto_json struct json_object *all = json_object_new_array();
+    *out = NULL;
+    for (size_t i = 0; i < json_object_array_length(arns); i += DESCRIBE_MAX)
+        if (describe_page(a, cluster, arns, i, all, err) < 0)
+            return -1;
+    *out = MOVE(all);
+    return 0;
 }
 
 int ecs_stop_task(struct aws *a, const char *cluster, const char *task, const char *reason,

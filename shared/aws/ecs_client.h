@@ -44,6 +44,10 @@ int ecs_run_task(struct aws *a, const char *body, struct json_object **out,
 /* One task; *out is the Task object, or NULL with 0 where ECS says MISSING. */
 int ecs_describe_task(struct aws *a, const char *cluster, const char *task,
                       struct json_object **out, struct error *err) CHECKED;
+/* Any number of tasks: `arns` is an array of ARNs, *out the array of the Task objects that ECS
+ * still knows. */
+int ecs_describe_tasks(struct aws *a, const char *cluster, struct json_object *arns,
+                       struct json_object **out, struct error *err) CHECKED;
 int ecs_stop_task(struct aws *a, const char *cluster, const char *task, const char *reason,
                   struct error *err) CHECKED;
 /* All pages: *out is an array of ARNs. desired_status "RUNNING" or "STOPPED". */

@@ -1,0 +1,152 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "launcher/api.h"
+#include "shared/aws/lambda_client.h"
+#include "shared/base/json.h"
+
+#define PAGE_EVENTS   1000
+#define PAGES_MAX     20
+#define SHOWN_MAX     20   /* jobs whose progress is shown, the latest of them */
+#define KNOWN_MS      2000 /* how long the callbacks of a running workflow are taken as known */
+#define TOKEN_LIFE_S  300
+#define CLOSE_OUTCOME "Workflow.Stopped"
+
+void api_past_release(struct api_past *past)
+{
+    json_object_put(past->callbacks);
+    *past = (struct api_past){ .callbacks = NULL };
+}
+
+static bool is(const char *type, const char *word)
+{
+    return type && strcmp(type, word) == 0;
+}
+
+/* Steps that have begun and not ended are counted by their beginnings and ends: a step begins once
+ * an attempt, and each attempt ends, unless the execution was closed over it. */
+static void read_events(struct json_object *events, struct api_past *past, int *open)
+{
+    for (size_t i = 0; i < json_object_array_length(events); i++) {
+        struct json_object *event = json_object_array_get_idx(events, i);
+        const char *type = json_get_str(event, "EventType");
+        const char *callback =
+            json_get_str(json_get_obj(event, "CallbackStartedDetails"), "CallbackId");
+        if (callback)
+            json_object_array_add(past->callbacks, json_object_new_string(callback));
+        else if (is(type, "StepStarted"))
+            (*open)++;
+        else if (is(type, "StepSucceeded") || is(type, "StepFailed"))
+            (*open)--;
+    }
+}
+
+int api_past_read(struct api_call *c, struct api_past *past, struct error *err)
+{
+    auto_free char *marker = NULL;
+    int open = 0;
+    *past = (struct api_past){ .callbacks = json_object_new_array() };
+    for (unsigned n = 0; n == 0 || (marker && n < PAGES_MAX); n++) {
+        auto_json struct json_object *page = NULL;
+        if (lambda_get_history(c->tools->aws, c->arn, true, marker, PAGE_EVENTS, &page, err) < 0)
+            return -1;
+        struct json_object *events = json_get_arr(page, "Events");
+        if (events)
+            read_events(events, past, &open);
+        const char *next = json_get_str(page, "NextMarker");
+        mem_free_ptr(&marker);
+        marker = next && *next ? mem_dup(next) : NULL;
+    }
+    past->step_open = open > 0;
+    return 0;
+}
+
+/* The callbacks' ids, from the cache or from Lambda. */
+static int known_callbacks(struct api_call *c, bool closed, struct json_object **out,
+                           struct error *err)
+{
+    struct api_cache *cache = c->tools->cache;
+    auto_free char *key = mem_printf("callbacks %s", c->arn);
+    int64_t now_ms = clock_mono_ms(c->tools->clock);
+    const char *known = api_cache_get(cache, key, now_ms);
+    auto_api_past struct api_past past = { .callbacks = NULL };
+    if (known)
+        return json_parse_str(known, out, err);
+    if (api_past_read(c, &past, err) < 0)
+        return -1;
+    api_cache_put(cache, key, json_text(past.callbacks, NULL), closed ? 0 : now_ms + KNOWN_MS);
+    *out = MOVE(past.callbacks);
+    return 0;
+}
+
+/* The public id of a callback and a short-lived token for it, the caller's. */
+static char *seal(struct api_call *c, const char *callback_id, char public_id[TOKEN_PUBLIC_ID],
+                  struct error *err)
+{
+    struct buf token = BUF_INIT(TOKEN_MAX);
+    struct token_content content = {
+        .scope = TOKEN_SCOPE_LAUNCHER,
+        .expires_s = clock_wall_ms(c->tools->clock) / 1000 + TOKEN_LIFE_S,
+    };
+    snprintf(content.callback_id, sizeof(content.callback_id), "%s", callback_id);
+    token_public_id(callback_id, public_id);
+    int rc = token_seal(c->tools->keys, &content, &token, err);
+    token_content_wipe(&content);
+    char *text = buf_take(&token, NULL);
+    if (rc == 0)
+        return text;
+    mem_free_secret(text);
+    return NULL;
+}
+
+/* What of the receiver's answer is for clients: the held report is what the status will show. */
+static struct json_object *progress_doc(struct json_object *state)
+{
+    static const char *const members[] = { "job",        "state",          "progress",
+                                           "createdAt",  "firstContactAt", "lastContactAt",
+                                           "reportedAt", "deliveredAt",    "attempts",
+                                           "lastError" };
+    struct json_object *doc = json_object_new_object();
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        struct json_object *value = json_get(state, members[i]);
+        if (value)
+            json_add(doc, members[i], json_object_get(value));
+    }
+    return doc;
+}
+
+int api_past_progress(struct api_call *c, bool closed, struct json_object **out, struct error *err)
+{
+    auto_json struct json_object *callbacks = NULL;
+    auto_json struct json_object *list = json_object_new_array();
+    if (known_callbacks(c, closed, &callbacks, err) < 0)
+        return -1;
+    size_t count = json_object_array_length(callbacks);
+    for (size_t i = count > SHOWN_MAX ? count - SHOWN_MAX : 0; i < count; i++) {
+        const char *id = json_object_get_string(json_object_array_get_idx(callbacks, i));
+        char public_id[TOKEN_PUBLIC_ID];
+        auto_secret char *token = seal(c, id, public_id, err);
+        auto_json struct json_object *state = NULL;
+        if (!token)
+            return -1;
+        if (receiver_status(c->tools->receiver, public_id, token, &state, err) == 0)
+            json_object_array_add(list, progress_doc(state));
+        else if (err->code != ERR_NOT_FOUND) /* not registered yet, or no longer kept */
+            return -1;
+    }
+    *out = MOVE(list);
+    return 0;
+}
+
+void api_past_close(struct api_call *c, const struct api_past *past)
+{
+    for (size_t i = 0; i < json_object_array_length(past->callbacks); i++) {
+        const char *id = json_object_get_string(json_object_array_get_idx(past->callbacks, i));
+        char public_id[TOKEN_PUBLIC_ID];
+        struct error err = { 0 };
+        auto_secret char *token = seal(c, id, public_id, &err);
+        if (!token || receiver_close(c->tools->receiver, public_id, token, CLOSE_OUTCOME, &err) < 0)
+            log_warn(c->tools->log, log_event("registration_not_closed"),
+                     log_str("workflow", c->id_text), log_err(&err));
+    }
+}

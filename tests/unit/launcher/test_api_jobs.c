@@ -1,0 +1,186 @@
+/* What the api handler asks ECS and the receiver about a workflow's jobs, and tells them. */
+#include <criterion/criterion.h>
+
+#include "tests/unit/launcher/api_rig.h"
+
+#define STARTED(id)                                                                                \
+    "{\"EventType\":\"CallbackStarted\",\"CallbackStartedDetails\":{\"CallbackId\":\"" id "\"}}"
+#define STEP(what) "{\"EventType\":\"Step" what "\"}"
+#define ENDED      "{\"Status\":\"STOPPED\"}"
+
+static int stop_it(struct rig *r)
+{
+    return ask(r, &(struct ask){ .method = "DELETE", .path = "/workflows/" ID });
+}
+
+Test(api_jobs, shows_the_tasks)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, RUNNING },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t2\"]}" },
+        { "DescribeTasks", 200,
+          "{\"tasks\":[{\"taskArn\":\"arn:t1\",\"taskDefinitionArn\":\"arn:d\",\"lastStatus\":"
+          "\"RUNNING\",\"desiredStatus\":\"RUNNING\",\"createdAt\":1764700000.1,\"overrides\":{"
+          "\"containerOverrides\":[{\"environment\":[{\"name\":\"CALLBACK_TOKEN\",\"value\":"
+          "\"secret\"}]}]}},{\"taskArn\":\"arn:t2\",\"lastStatus\":\"STOPPED\",\"stopCode\":"
+          "\"EssentialContainerExited\",\"stoppedReason\":\"r\",\"stoppedAt\":1764700001,"
+          "\"containers\":[{\"name\":\"sidecar\",\"exitCode\":9},{\"name\":\"job\",\"exitCode\":0,"
+          "\"reason\":\"c\"}]}]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init(&r, rules);
+    cr_assert_eq(get(&r, "/workflows/" ID, "include=tasks"), 200);
+    cr_expect_str_eq(
+        json_text(json_get_arr(r.body, "tasks"), NULL),
+        "[{\"taskArn\":\"arn:t1\",\"taskDefinitionArn\":\"arn:d\",\"lastStatus\":\"RUNNING\","
+        "\"desiredStatus\":\"RUNNING\",\"createdAt\":\"2025-12-02T18:26:40.100Z\"},{\"taskArn\":"
+        "\"arn:t2\",\"lastStatus\":\"STOPPED\",\"stopCode\":\"EssentialContainerExited\","
+        "\"stoppedReason\":\"r\",\"exitCode\":0,\"containerReason\":\"c\",\"stoppedAt\":"
+        "\"2025-12-02T18:26:41.000Z\"}]");
+    cr_expect_null(json_get(r.body, "unavailable"));
+    cr_expect_null(strstr(json_text(r.reply, NULL), "secret"));
+    rig_release(&r);
+}
+
+Test(api_jobs, shows_the_progress_that_the_receiver_knows)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, RUNNING },
+        { "History", 200, "{\"Events\":[" STARTED("AAAA") "],\"NextMarker\":\"m\"}" },
+        { "History", 200, "{\"Events\":[" STARTED("BBBB") "," STARTED("CCCC") "]}" },
+        { "GET", 404, "{\"title\":\"Not Found\"}" },
+        { "GET", 200,
+          "{\"id\":\"x\",\"state\":\"pending\",\"workflow\":\"w\",\"job\":\"job\",\"progress\":{"
+          "\"progress\":0.5,\"message\":\"half\"},\"attempts\":0}" },
+        { "GET", 200, "{\"state\":\"accepted\",\"job\":\"job\",\"report\":{\"body\":\"result\"}}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(get(&r, "/workflows/" ID, "include=progress"), 200);
+    cr_expect_str_eq(json_text(json_get_arr(r.body, "progress"), NULL),
+                     "[{\"job\":\"job\",\"state\":\"pending\",\"progress\":{\"progress\":0.5,"
+                     "\"message\":\"half\"},\"attempts\":0},{\"job\":\"job\",\"state\":"
+                     "\"accepted\"}]");
+    cr_expect_null(strstr(json_text(r.reply, NULL), "BBBB"));
+    struct error err = { 0 };
+    struct token_content content;
+    char public_id[TOKEN_PUBLIC_ID];
+    token_public_id("AAAA", public_id);
+    auto_free char *path = mem_printf("/v1/callbacks/%s", public_id);
+    const struct fake_asked *asked = fake_nth(r.aws, "GET", 0);
+    cr_expect_str_eq(asked->path, path);
+    cr_assert_eq(strncmp(asked->auth, "Bearer ", 7), 0);
+    cr_assert_eq(token_open(r.keys, asked->auth + 7, strlen(asked->auth + 7),
+                            clock_wall_ms(&r.clock) / 1000, &content, &err),
+                 0);
+    cr_expect_str_eq(content.callback_id, "AAAA");
+    cr_expect_eq(content.scope, TOKEN_SCOPE_LAUNCHER);
+    cr_assert_eq(get(&r, "/workflows/" ID, "include=progress"), 200);
+    cr_expect_eq(fake_count(r.aws, "History"), 2, "the callbacks are known for a moment");
+    cr_expect_eq(fake_count(r.aws, "GET"), 6, "their progress is asked for each time");
+    rig_release(&r);
+}
+
+Test(api_jobs, names_what_cannot_be_had_now)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, RUNNING },
+        { "History", 429, "{\"__type\":\"TooManyRequestsException\"}" },
+        { "ListTasks", 400, "{\"__type\":\"ThrottlingException\"}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(get(&r, "/workflows/" ID, "include=progress,tasks"), 200);
+    cr_expect_str_eq(json_get_str(r.body, "status"), "RUNNING");
+    cr_expect_str_eq(json_text(json_get_arr(r.body, "unavailable"), NULL),
+                     "[\"tasks\",\"progress\"]");
+    rig_release(&r);
+}
+
+Test(api_jobs, a_stop_closes_the_registrations)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200,
+          "{\"Events\":[" STARTED("AAAA") "," STEP("Started") "," STEP("Succeeded") "]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_expect_str_eq(json_get_str(r.body, "status"), "STOPPED");
+    cr_expect_eq(fake_count(r.aws, "DELETE"), 1);
+    cr_expect_str_eq(fake_nth(r.aws, "DELETE", 0)->body, "{\"outcome\":\"Workflow.Stopped\"}");
+    cr_expect_eq(fake_count(r.aws, "ListTasks"), 1);
+    cr_expect_eq(r.slept_ms, 0);
+    rig_release(&r);
+}
+
+Test(api_jobs, a_stop_in_the_middle_of_a_step_waits_for_its_task)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200,
+          "{\"Events\":[" STARTED("AAAA") "," STEP("Started") "," STEP("Succeeded") "," STEP(
+              "Started") "]}" },
+        { "ListTasks", 200, "{\"taskArns\":[]}" },
+        { "ListTasks", 200, "{\"taskArns\":[]}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:late\"]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_expect_eq(fake_count(r.aws, "ListTasks"), 3);
+    cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
+    cr_expect_eq(fake_count(r.aws, "DELETE"), 3, "the registration may have come late too");
+    rig_release(&r);
+}
+
+Test(api_jobs, a_stop_does_not_wait_for_ever)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200, "{\"Events\":[" STEP("Started") "]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_expect(r.slept_ms > 0 && r.slept_ms <= 4000, "%lld", (long long)r.slept_ms);
+    rig_release(&r);
+}
+
+Test(api_jobs, a_stop_that_came_after_a_success_closes_nothing)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, "{\"Status\":\"SUCCEEDED\",\"Result\":\"1\"}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_expect_str_eq(json_get_str(r.body, "status"), "SUCCEEDED");
+    cr_expect_eq(fake_count(r.aws, "DELETE"), 0);
+    cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
+    rig_release(&r);
+}
+
+Test(api_jobs, a_stop_succeeds_while_the_receiver_is_away)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED }, { "History", 200, "{\"Events\":[" STARTED("AAAA") "]}" },
+        { "DELETE", 503, "{}" },     { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
+    rig_release(&r);
+}
