@@ -276,7 +276,7 @@ static enum MHD_Result take(struct httpd_request *req, const char *part, size_t 
         return MHD_YES;
     drop_body(req);
     req->dropped += len;
-    return req->dropped > DROP_MAX ? MHD_NO : MHD_YES;
+    return req->dropped > h->cfg.max_body + DROP_MAX ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,

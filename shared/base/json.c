@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/utf8.h"
+
 void json_put_ptr(struct json_object **o)
 {
     json_object_put(*o);
@@ -105,7 +107,7 @@ static int parse(const char *text, size_t len, int depth, struct json_object **o
     struct json_tokener *tok = json_tokener_new_ex(depth);
     if (!tok)
         abort();
-    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
     struct json_object *o = json_tokener_parse_ex(tok, text, (int)len);
     enum json_tokener_error e = json_tokener_get_error(tok);
     size_t end = json_tokener_get_parse_end(tok);
@@ -138,6 +140,8 @@ int json_parse(const char *text, size_t len, int depth, struct json_object **out
         return error_set(err, ERR_INVALID, 0, "empty where JSON is expected");
     if (len > INT_MAX / 2)
         return error_set(err, ERR_TOO_LARGE, 0, "JSON text of %zu bytes", len);
+    if (!utf8_valid(text, len)) /* json-c 0.18's own check refuses what is valid */
+        return error_set(err, ERR_INVALID, 0, "not JSON: not UTF-8");
     const char *wrong = not_strict(text, text + len, &beyond, NULL);
     if (wrong)
         return error_set(err, ERR_INVALID, 0, "not JSON: unexpected character at byte %zu",
