@@ -5,6 +5,7 @@
 #include "launcher/api.h"
 #include "launcher/input.h"
 #include "launcher/plan.h"
+#include "launcher/policy.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/digest.h"
 #include "shared/base/encode.h"
@@ -39,7 +40,7 @@ static int read_document(struct api_call *c, struct buf *payload)
         return -1;
     }
     if (input_parse(doc, (const char *const *)cfg->allowed, &in, &faults) < 0 ||
-        plan_check(cfg, &in, &faults) < 0) {
+        plan_check(cfg, &in, &faults) < 0 || policy_fit(cfg, &in, &faults) < 0) {
         api_reply_problem(c->reply, 400, faults, "the workflow cannot be started as it is");
         return -1;
     }

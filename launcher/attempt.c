@@ -16,13 +16,13 @@ int attempt_step_error(struct durable_error *err, bool again, const char *what,
     return -1;
 }
 
-void attempt_step_begin(const struct durable_step *step, const struct attempt *a)
+void attempt_step_begin(const struct durable_step *step, const struct attempt_tools *tools)
 {
-    const struct clock *clock = a->tools->clock;
+    const struct clock *clock = tools->clock;
     int64_t left_ms = durable_step_deadline_ms(step) - clock_wall_ms(clock) - RECORD_MS;
     int64_t deadline_ms = clock_mono_ms(clock) + (left_ms > 1 ? left_ms : 1);
-    aws_set_deadline(a->tools->aws, deadline_ms);
-    receiver_client_set_deadline(a->tools->receiver, deadline_ms);
+    aws_set_deadline(tools->aws, deadline_ms);
+    receiver_client_set_deadline(tools->receiver, deadline_ms);
 }
 
 /* A token for this callback. Its time is counted from a recorded moment, so that every run of the

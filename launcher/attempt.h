@@ -1,6 +1,8 @@
 /* attempt.h - one attempt of a job: its own callback, tokens, registration and task.
  *
- *   callback "callback" -> step "register" -> step "run-task" -> wait for the callback
+ *   callback "callback" -> step "register" -> step "run-task-1" -> wait for the callback
+ *   and where ECS has no capacity or no time for it, which is a result of that step:
+ *   wait "capacity-1" -> step "run-task-2" ... until the start deadline
  *   and where the callback failed or timed out:
  *   step "outcome" (what the receiver holds, after a timeout only) -> step "describe" (what ECS
  *   says) -> step "cleanup" (registration closed, task stopped)
@@ -11,11 +13,12 @@
  * On success nothing is closed: the receiver delivered the result itself and knows it, and a
  * repeated report must still be answered as delivered.
  *
- * Types of failure: Workflow.RegistrationFailed (never started), those of reason.h,
- * Task.HeartbeatLost, Task.StartTimeout, Task.Timeout, Task.Failed (the job said no type), or the
- * job's own. The error's data is JSON: {"taskArn","lastStatus","stopCode","exitCode","signal",
- * "reason","noticedBy","errorData"}, members that are not known left out; errorData is the job's
- * own, cut where the whole would not fit an ErrorObject (then "errorDataTruncated":true).
+ * Types of failure (docs/failures.md): Workflow.RegistrationFailed (never started), those of
+ * reason.h, Task.HeartbeatLost, Task.StartTimeout, Task.Timeout, Task.Failed (the job said no
+ * type), or the job's own. The error's data is JSON:
+ * {"taskArn","lastStatus","stopCode","exitCode","signal", "reason","noticedBy","errorData"},
+ * members that are not known left out; errorData is the job's own, cut where the whole would not
+ * fit an ErrorObject (then "errorDataTruncated":true).
  *
  * One thread at a time; it lives for one run of the handler. */
 #ifndef LAUNCHER_ATTEMPT_H
@@ -41,7 +44,7 @@ struct attempt {
     const struct input *in;
     const char *job;            /* JOB_NAME, PLAN_JOB_MAX characters at most */
     const char *execution_arn;  /* borrowed from the context */
-    int64_t begin_ms;           /* recorded: the same on each replay */
+    int64_t begin_ms;           /* recorded: the same on each replay; not before the attempt */
     struct json_object *others; /* ARNs of tasks that earlier attempts started, or NULL; borrowed */
 
     /* made by attempt_run */
@@ -50,7 +53,8 @@ struct attempt {
     char *job_token;
     char *launcher_token;
     char *started_by;
-    char *task_arn; /* NULL until a task is known */
+    char *task_arn;       /* NULL until a task is known */
+    unsigned start_tries; /* the run-task step that runs, from 1 */
 };
 
 /* DURABLE_OK with the job's result in *out, DURABLE_FAILED with *err as described above, or what
@@ -75,7 +79,7 @@ enum durable_rc attempt_cleanup(struct durable_ctx *ctx, struct attempt *a, cons
 /* What each step body does first: gives its calls the time that this invocation has left, less what
  * is needed to record how they went. A call that took longer would end with the sandbox, and the
  * step would be run again without its attempts being counted. */
-void attempt_step_begin(const struct durable_step *step, const struct attempt *a);
+void attempt_step_begin(const struct durable_step *step, const struct attempt_tools *tools);
 /* A step body's failure. `again` makes it one that the step repeats. */
 int attempt_step_error(struct durable_error *err, bool again, const char *what,
                        const struct error *why);

@@ -58,7 +58,7 @@ static int outcome_body(struct durable_step *step, void *arg, struct json_object
     struct attempt *a = arg;
     struct error why = { 0 };
     auto_json struct json_object *record = NULL;
-    attempt_step_begin(step, a);
+    attempt_step_begin(step, a->tools);
     int held = ask(a, &record, &why);
     if (held > 0) {
         /* It needs no more delivering, and is no dead letter. */
@@ -136,7 +136,7 @@ static int describe_body(struct durable_step *step, void *arg, struct json_objec
     struct error why = { 0 };
     struct reason r;
     auto_json struct json_object *task = NULL;
-    attempt_step_begin(step, a);
+    attempt_step_begin(step, a->tools);
     if (ecs_describe_task(a->tools->aws, cfg->cluster, a->task_arn, &task, &why) < 0)
         return attempt_step_error(err, why.retryable || why.code == ERR_PROTOCOL,
                                   "describe the task", &why);
@@ -210,7 +210,7 @@ static int cleanup_body(struct durable_step *step, void *arg, struct json_object
     struct error stopping = { 0 };
     char word[65];
     snprintf(word, sizeof(word), "%s", c->outcome);
-    attempt_step_begin(step, a);
+    attempt_step_begin(step, a->tools);
     /* Both are tried, whatever becomes of the other. */
     int closed =
         receiver_close(a->tools->receiver, a->public_id, a->launcher_token, word, &closing);

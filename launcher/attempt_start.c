@@ -1,8 +1,10 @@
 #include "launcher/attempt.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "launcher/plan.h"
+#include "launcher/policy.h"
 #include "launcher/started.h"
 #include "launcher/workflow_id.h"
 
@@ -48,7 +50,7 @@ static int register_body(struct durable_step *step, void *arg, struct json_objec
     (void)out;
     struct attempt *a = arg;
     struct error why = { 0 };
-    attempt_step_begin(step, a);
+    attempt_step_begin(step, a->tools);
     auto_buf struct buf body = BUF_INIT(2 * INPUT_MAX);
     registration(a, &body);
     if (receiver_register(a->tools->receiver, a->public_id, a->launcher_token, buf_str(&body),
@@ -105,15 +107,16 @@ static void request(const struct attempt *a, const char *client_token, struct bu
 
 /* The first try goes straight to RunTask: with the same clientToken and the same bytes ECS gives
  * back what it started before. A repeated or a late try looks for the task first, since ECS forgets
- * tokens some time after the task has ended. */
+ * tokens some time after the task has ended; so does each later step, which has another token:
+ * where an answer was lost before ECS refused, something may run all the same. */
 static int run_task_body(struct durable_step *step, void *arg, struct json_object **out,
                          struct durable_error *err)
 {
     struct attempt *a = arg;
     struct error why = { 0 };
-    attempt_step_begin(step, a);
+    attempt_step_begin(step, a->tools);
     bool late = clock_wall_ms(a->tools->clock) - a->begin_ms > TRUST_TOKEN_MS;
-    if (durable_step_attempt(step) > 1 || late) {
+    if (durable_step_attempt(step) > 1 || a->start_tries > 1 || late) {
         int found = find_task(a, out, &why);
         if (found < 0)
             return attempt_step_error(err, true, "look for a started task", &why);
@@ -130,7 +133,40 @@ static int run_task_body(struct durable_step *step, void *arg, struct json_objec
     buf_release(&body);
     if (started_judge(rc, answer, &why, out, &why) < 0)
         return attempt_step_error(err, true, "start the task", &why);
+    struct json_object *refused = json_get_obj(*out, "refused");
+    if (refused)
+        json_add_int(refused, "atMs", clock_wall_ms(a->tools->clock));
     return 0;
+}
+
+/* Asks for the task, again and again while ECS has no room or no time, until the start deadline.
+ * Each try is a step of its own with its own clientToken: a refusal is a result, which the next one
+ * does not repeat. */
+static enum durable_rc run_task(struct durable_ctx *ctx, struct attempt *a,
+                                struct json_object **result, struct durable_error *err)
+{
+    const struct durable_step_opts opts = { .retry = patience };
+    auto_free char *seed = mem_printf("%s %s", a->execution_arn, a->public_id);
+    for (unsigned n = 1;; n++) {
+        char name[32];
+        a->start_tries = n;
+        snprintf(name, sizeof(name), "run-task-%u", n);
+        DURABLE_TRY(durable_step(ctx, name, run_task_body, a, &opts, result, err));
+        struct json_object *refused = json_get_obj(*result, "refused");
+        if (!json_get_bool(refused, "again", false))
+            return DURABLE_OK;
+        int64_t elapsed_s = (json_get_int(refused, "atMs", 0) - a->begin_ms) / 1000;
+        int64_t delay_s = policy_start_delay_s(a->in, seed, n, elapsed_s);
+        if (delay_s == 0) {
+            json_add_int(refused, "waitedSeconds", elapsed_s);
+            return DURABLE_OK;
+        }
+        durable_log(ctx, DURABLE_LOG_INFO, "no start yet, once more in %lld s: %s",
+                    (long long)delay_s, json_get_str(refused, "reason"));
+        json_put_ptr(result);
+        snprintf(name, sizeof(name), "capacity-%u", n);
+        DURABLE_TRY(durable_wait(ctx, name, delay_s, err));
+    }
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
@@ -147,6 +183,31 @@ static enum durable_rc give_up(struct durable_ctx *ctx, struct attempt *a, const
     return DURABLE_FAILED;
 }
 
+static enum durable_rc refused_start(struct durable_ctx *ctx, struct attempt *a,
+                                     struct json_object *refused, struct durable_error *err)
+{
+    const char *type = json_get_str(refused, "type");
+    const char *reason = json_get_str(refused, "reason");
+    struct json_object *waited = json_get(refused, "waitedSeconds");
+    auto_json struct json_object *data = json_object_new_object();
+    auto_free char *text = NULL;
+    json_add_str(data, "reason", reason);
+    if (waited) {
+        json_add(data, "waitedSeconds", json_object_get(waited));
+        json_add_int(data, "tries", a->start_tries);
+        text = mem_printf("no capacity until the start deadline, the last of %u refusals: %s",
+                          a->start_tries, reason ? reason : "no reason given");
+    }
+    enum durable_rc rc = give_up(ctx, a, type ? type : "Task.StartFailed",
+                                 text     ? text
+                                 : reason ? reason
+                                          : "refused",
+                                 waited != NULL, err);
+    if (rc == DURABLE_FAILED)
+        durable_error_set_data(err, json_text(data, NULL));
+    return rc;
+}
+
 enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct durable_error *err)
 {
     const struct durable_step_opts opts = { .retry = patience };
@@ -156,18 +217,14 @@ enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct
         return give_up(ctx, a, "Workflow.RegistrationFailed", err->message, false, err);
     if (rc != DURABLE_OK)
         return rc;
-    rc = durable_step(ctx, "run-task", run_task_body, a, &opts, &result, err);
+    rc = run_task(ctx, a, &result, err);
     if (rc == DURABLE_FAILED)
         return give_up(ctx, a, "Task.StartFailed", err->message, true, err);
     if (rc != DURABLE_OK)
         return rc;
     struct json_object *refused = json_get_obj(result, "refused");
-    if (refused) {
-        const char *type = json_get_str(refused, "type");
-        const char *reason = json_get_str(refused, "reason");
-        return give_up(ctx, a, type ? type : "Task.StartFailed", reason ? reason : "refused", false,
-                       err);
-    }
+    if (refused)
+        return refused_start(ctx, a, refused, err);
     a->task_arn = mem_dup(json_get_str(result, "taskArn"));
     return DURABLE_OK;
 }

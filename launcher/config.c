@@ -40,6 +40,8 @@ static void fill_table(struct config *c)
           "the key that seals, where there are several" },
         { "stop-timeout", "STOP_TIMEOUT_SECONDS", OPT_INT, &c->stop_timeout_s, "30", 1, 120, "S",
           "stopTimeout of the job's container" },
+        { "execution-timeout", "EXECUTION_TIMEOUT_SECONDS", OPT_INT, &c->execution_timeout_s, "0",
+          0, 31622400, "S", "the durable function's ExecutionTimeout; 0: not checked" },
         { "workflow-function", "WORKFLOW_FUNCTION", OPT_STR, &c->workflow_function, NULL, 0, 0,
           "NAME:QUALIFIER", "the durable function that runs workflows (handler api)" },
         { "runtime-api", "AWS_LAMBDA_RUNTIME_API", OPT_STR, &c->runtime_api, NULL, 0, 0,

@@ -43,8 +43,9 @@ struct config {
     char *token_keys;        /* the keys' JSON, or NULL: see token_keys_secret */
     char *token_keys_secret; /* ARN of the secret that holds them */
     char *token_kid;
-    int64_t stop_timeout_s;  /* what the container is told of its stopTimeout */
-    char *workflow_function; /* "name:qualifier" */
+    int64_t stop_timeout_s;      /* what the container is told of its stopTimeout */
+    int64_t execution_timeout_s; /* the durable function's ExecutionTimeout; 0: not known */
+    char *workflow_function;     /* "name:qualifier" */
     char function_name[CONFIG_FUNCTION_NAME + 1]; /* its name alone */
     char *runtime_api;                            /* AWS_LAMBDA_RUNTIME_API */
     enum log_level log_level;

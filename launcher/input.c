@@ -261,6 +261,65 @@ static void read_times(struct reader *r, struct json_object *doc)
                     "must be at most timeoutSeconds, which is %lld", (long long)in->timeout_s);
 }
 
+static void read_types(struct reader *r, struct json_object *retry)
+{
+    struct error err;
+    struct json_object *types = NULL;
+    int got = json_field_arr(retry, "/retry", "retryOn", INPUT_RETRY_TYPES, &types, &err);
+    if (got < 0)
+        field_fault(r, "/retry", "retryOn", &err);
+    if (got <= 0)
+        return;
+    size_t count = json_object_array_length(types);
+    if (count == 0)
+        input_fault(&r->faults, "/retry/retryOn", "must not be empty; maxAttempts 1 never retries");
+    r->in->retry.on = mem_array(count + 1, sizeof(*r->in->retry.on));
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *type = json_object_array_get_idx(types, i);
+        const char *text = json_object_get_string(type);
+        char pointer[POINTER_MAX];
+        snprintf(pointer, sizeof(pointer), "/retry/retryOn/%zu", i);
+        if (!json_object_is_type(type, json_type_string) || !*text ||
+            strlen(text) != (size_t)json_object_get_string_len(type) ||
+            strlen(text) > INPUT_TYPE_MAX)
+            input_fault(&r->faults, pointer, "must be a failure's type, 1 to %d bytes of text",
+                        INPUT_TYPE_MAX);
+        r->in->retry.on[i] = text ? text : "";
+    }
+}
+
+static void read_retry(struct reader *r, struct json_object *doc)
+{
+    static const char *const known[] = {
+        "maxAttempts", "firstDelaySeconds", "maxDelaySeconds", "backoffRate", "retryOn", NULL,
+    };
+    struct input_retry *p = &r->in->retry;
+    struct json_object *retry = NULL;
+    struct error err;
+    int64_t attempts;
+    if (json_field_obj(doc, "", "retry", &retry, &err) < 0)
+        field_fault(r, "", "retry", &err);
+    if (!retry)
+        return;
+    p->asked = true;
+    check_members(r, retry, "/retry", known, NULL);
+    if (read_int(r, retry, "/retry", "maxAttempts", 1, INPUT_ATTEMPTS_MAX, &attempts))
+        p->max_attempts = (unsigned)attempts;
+    read_int(r, retry, "/retry", "firstDelaySeconds", 1, INPUT_RETRY_FIRST_MAX, &p->first_delay_s);
+    if (!read_int(r, retry, "/retry", "maxDelaySeconds", 1, INPUT_RETRY_DELAY_MAX,
+                  &p->max_delay_s) &&
+        p->max_delay_s < p->first_delay_s)
+        p->max_delay_s = p->first_delay_s;
+    if (p->max_delay_s < p->first_delay_s)
+        input_fault(&r->faults, "/retry/maxDelaySeconds",
+                    "must be at least firstDelaySeconds, which is %lld",
+                    (long long)p->first_delay_s);
+    if (json_field_double(retry, "/retry", "backoffRate", 1, INPUT_RETRY_RATE_MAX, &p->backoff_rate,
+                          &err) < 0)
+        field_fault(r, "/retry", "backoffRate", &err);
+    read_types(r, retry);
+}
+
 static void read_sample(struct reader *r, struct json_object *doc)
 {
     static const char *const known[] = { "message", "processingTime", NULL };
@@ -283,11 +342,10 @@ static void read_sample(struct reader *r, struct json_object *doc)
 static void read_pattern(struct reader *r, struct json_object *doc, const char *const *allowed)
 {
     static const char *const known[] = {
-        "pattern",          "task", "input", "timeoutSeconds", "startTimeoutSeconds",
-        "heartbeatSeconds", NULL,
+        "pattern",          "task",  "input", "timeoutSeconds", "startTimeoutSeconds",
+        "heartbeatSeconds", "retry", NULL,
     };
-    static const char *const later[] = { "retry", "tasks", "maxConcurrency", "toleratedFailures",
-                                         NULL };
+    static const char *const later[] = { "tasks", "maxConcurrency", "toleratedFailures", NULL };
     const char *pattern = NULL;
     if (!json_get(doc, "pattern"))
         input_fault(&r->faults, "/pattern",
@@ -302,6 +360,7 @@ static void read_pattern(struct reader *r, struct json_object *doc, const char *
     r->in->environment = mem_array(1, sizeof(*r->in->environment));
     read_task(r, doc, allowed);
     read_times(r, doc);
+    read_retry(r, doc);
     r->in->input = json_get(doc, "input");
 }
 
@@ -312,6 +371,10 @@ int input_parse(struct json_object *doc, const char *const *allowed, struct inpu
     *in = (struct input){
         .timeout_s = INPUT_TIMEOUT_S,
         .heartbeat_s = INPUT_HEARTBEAT_S,
+        .retry = { .max_attempts = INPUT_ATTEMPTS,
+                   .first_delay_s = INPUT_RETRY_FIRST_S,
+                   .max_delay_s = INPUT_RETRY_DELAY_S,
+                   .backoff_rate = 2 },
         .doc = json_object_get(doc),
     };
     struct reader r = { .in = in };
@@ -331,6 +394,7 @@ void input_release(struct input *in)
 {
     free(in->command);
     free(in->environment);
+    free(in->retry.on);
     json_object_put(in->doc);
     *in = (struct input){ .sample = false };
 }

@@ -7,7 +7,14 @@
  *    "input":any,            fetched by the container, never in its environment
  *    "timeoutSeconds":3600,  1 to 604800; the job's time from its start to its report
  *    "startTimeoutSeconds",  1 to timeoutSeconds; the time until its first contact; none by default
- *    "heartbeatSeconds":60}  1 to 3600; silence that long after a first heartbeat is a failure
+ *    "heartbeatSeconds":60,  1 to 3600; silence that long after a first heartbeat is a failure
+ *    "retry":{"maxAttempts":3,        1 to 10; each attempt has its own timeoutSeconds
+ *             "firstDelaySeconds":10, 1 to 3600; the wait behind the first failure
+ *             "maxDelaySeconds":300,  firstDelaySeconds to 86400
+ *             "backoffRate":2,        1 to 10; what each further wait is multiplied by
+ *             "retryOn":["Task.SpotInterruption"]}} types of failure, 1 to 32 of them; "*": any.
+ *                            Default: Task.Capacity, .SpotInterruption, .HeartbeatLost and
+ *                            .Infrastructure, which another attempt is likely to cure
  * or, with the fields of AWS's sample and no pattern, at least one of
  *   {"message":"text","processingTime":10}   which become MESSAGE and PROCESSING_TIME.
  *
@@ -22,15 +29,34 @@
 #include "shared/aws/ecs_client.h"
 #include "shared/base/json.h"
 
-#define INPUT_MAX            (1024 * 1024) /* bytes of the whole text: Lambda's limit for events */
-#define INPUT_TIMEOUT_S      3600
-#define INPUT_TIMEOUT_MAX_S  604800
-#define INPUT_HEARTBEAT_S    60
-#define INPUT_HEARTBEAT_MAX  3600
-#define INPUT_PROCESSING_MAX 3600
-#define INPUT_COMMAND_ITEMS  512
-#define INPUT_ENVIRONMENT    256
-#define INPUT_FAULTS         20 /* no more are listed */
+#define INPUT_MAX             (1024 * 1024) /* bytes of the whole text: Lambda's limit for events */
+#define INPUT_TIMEOUT_S       3600
+#define INPUT_TIMEOUT_MAX_S   604800
+#define INPUT_HEARTBEAT_S     60
+#define INPUT_HEARTBEAT_MAX   3600
+#define INPUT_PROCESSING_MAX  3600
+#define INPUT_COMMAND_ITEMS   512
+#define INPUT_ENVIRONMENT     256
+#define INPUT_FAULTS          20 /* no more are listed */
+#define INPUT_ATTEMPTS        3
+#define INPUT_ATTEMPTS_MAX    10
+#define INPUT_RETRY_FIRST_S   10
+#define INPUT_RETRY_FIRST_MAX 3600
+#define INPUT_RETRY_DELAY_S   300
+#define INPUT_RETRY_DELAY_MAX 86400
+#define INPUT_RETRY_RATE_MAX  10
+#define INPUT_RETRY_TYPES     32
+#define INPUT_TYPE_MAX        256 /* bytes of a failure's type */
+
+/* Whether and when a failed job is tried again; see policy.h. */
+struct input_retry {
+    unsigned max_attempts;
+    int64_t first_delay_s;
+    int64_t max_delay_s;
+    double backoff_rate;
+    const char **on; /* NULL-ended; NULL: the default types */
+    bool asked;      /* the workflow says "retry" */
+};
 
 /* Strings live in `doc`. */
 struct input {
@@ -44,6 +70,7 @@ struct input {
     int64_t timeout_s;
     int64_t start_timeout_s; /* 0: none */
     int64_t heartbeat_s;
+    struct input_retry retry;
 
     struct json_object *doc; /* private: one reference */
     char processing[24];     /* private: PROCESSING_TIME */

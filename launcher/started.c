@@ -12,13 +12,16 @@ struct json_object *started_task(const char *arn)
     return o;
 }
 
-static struct json_object *refused(const char *code, const char *text)
+static struct json_object *refused(const char *code, const char *text, bool throttled)
 {
     struct json_object *inner = json_object_new_object();
     auto_free char *reason =
         code[0] && text[0] ? mem_printf("%s: %s", code, text) : mem_dup(text[0] ? text : code);
-    json_add_str(inner, "type", reason_refusal(code, text));
+    const char *type = throttled ? "Task.Capacity" : reason_refusal(code, text);
+    json_add_str(inner, "type", type);
     json_add_str(inner, "reason", reason);
+    if (strcmp(type, "Task.Capacity") == 0)
+        json_add_bool(inner, "again", true);
     struct json_object *o = json_object_new_object();
     json_add(o, "refused", inner);
     return o;
@@ -40,7 +43,7 @@ static int judge_answer(struct json_object *answer, struct json_object **result,
     if (failure) {
         const char *reason = json_get_str(failure, "reason");
         const char *detail = json_get_str(failure, "detail");
-        *result = refused("", reason ? reason : detail ? detail : "no reason given");
+        *result = refused("", reason ? reason : detail ? detail : "no reason given", false);
         return 0;
     }
     error_set(err, ERR_PROTOCOL, 0, "RunTask answered with neither a task nor a failure");
@@ -64,8 +67,9 @@ int started_judge(int rc, struct json_object *answer, const struct error *why,
     bool definite = !why->retryable && !expired &&
                     (why->code == ERR_INVALID || why->code == ERR_DENIED ||
                      why->code == ERR_NOT_FOUND || why->code == ERR_TOO_LARGE);
-    if (definite) {
-        *result = refused(why->type, why->msg);
+    /* The front end refuses before anything is done. */
+    if (definite || why->code == ERR_THROTTLED) {
+        *result = refused(why->type, why->msg, why->code == ERR_THROTTLED);
         return 0;
     }
     *err = *why;

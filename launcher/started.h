@@ -9,7 +9,8 @@
 
 /* `rc`, `answer` (may be NULL) and `why` are what ecs_run_task gave. 0 with *result a new object,
  *     {"taskArn":"..."}                                    started, now or by the same token before
- *     {"refused":{"type":"Task.Capacity","reason":"..."}}  certainly not started
+ *     {"refused":{"type":"Task.Capacity","reason":"...","again":true}}  certainly not started by
+ *                                                           this call; "again": later, perhaps
  * or -1 with *err: the outcome is not known, or ECS asks for patience; the same request again is
  * harmless and tells. */
 int started_judge(int rc, struct json_object *answer, const struct error *why,

@@ -1,6 +1,10 @@
 #include "launcher/workflow.h"
 
+#include <stdlib.h>
+
+#include "launcher/attempts.h"
 #include "launcher/plan.h"
+#include "launcher/policy.h"
 
 static enum durable_rc refuse(struct json_object *faults, struct durable_error *err)
 {
@@ -34,18 +38,10 @@ enum durable_rc workflow_run(struct durable_ctx *ctx, struct json_object *in, vo
     auto_json struct json_object *faults = NULL;
     auto_json struct json_object *result = NULL;
     if (input_parse(in, (const char *const *)tools->cfg->allowed, &input, &faults) < 0 ||
-        plan_check(tools->cfg, &input, &faults) < 0)
+        plan_check(tools->cfg, &input, &faults) < 0 || policy_fit(tools->cfg, &input, &faults) < 0)
         return refuse(faults, err);
-    struct attempt attempt = {
-        .tools = tools,
-        .in = &input,
-        .job = "job",
-        .execution_arn = durable_execution_arn(ctx),
-        .begin_ms = durable_execution_start_ms(ctx),
-    };
-    enum durable_rc rc = attempt_run(ctx, &attempt, &result, err);
-    if (rc == DURABLE_OK)
-        *out = input.sample ? sample_result(attempt.task_arn, result) : MOVE(result);
-    attempt_release(&attempt);
-    return rc;
+    auto_free char *task_arn = NULL;
+    DURABLE_TRY(attempts_run(ctx, tools, &input, &result, &task_arn, err));
+    *out = input.sample ? sample_result(task_arn, result) : MOVE(result);
+    return DURABLE_OK;
 }

@@ -4,6 +4,9 @@
 
 #include "shared/base/json.h"
 
+#define EXECUTION_TIMEOUT_S    86400
+#define EXECUTION_TIMEOUT_TEXT "86400"
+
 static struct json_object *list(const char *a, const char *b)
 {
     struct json_object *o = json_object_new_array();
@@ -34,6 +37,9 @@ static struct json_object *launcher_env(const struct stack_config *c)
     json_add_str(env, "CALLBACK_BASE_URL", c->callbacks_url);
     json_add_str(env, "CALLBACK_TOKEN_KEYS", c->token_keys);
     json_add_str(env, "WORKFLOW_FUNCTION", "launcher:live");
+    /* With a shorter one, tests let executions run into it. */
+    if (!c->execution_timeout_s)
+        json_add_str(env, "EXECUTION_TIMEOUT_SECONDS", EXECUTION_TIMEOUT_TEXT);
     for (const char *const *p = c->launcher_env; p && *p; p++)
         add_env(env, *p);
     add_env(env, STACK_SANITIZER_ENV);
@@ -91,7 +97,7 @@ char *stack_config_text(const struct stack_config *c)
     struct json_object *durable = json_object_new_object();
     struct json_object *aliases = json_object_new_object();
     json_add_int(durable, "executionTimeoutSeconds",
-                 c->execution_timeout_s ? c->execution_timeout_s : 86400);
+                 c->execution_timeout_s ? c->execution_timeout_s : EXECUTION_TIMEOUT_S);
     json_add_int(durable, "retentionDays", 1);
     json_add(launcher, "durable", durable);
     json_add_str(aliases, "live", "1");

@@ -1,6 +1,7 @@
-/* fake_durable.h - for tests: the durable engine of Lambda as far as steps and callbacks go, in
- * memory (protocol 3.3). A test drives it: fake_durable_run invokes the handler again and again
- * while steps are due, until the execution waits for a callback or is closed. */
+/* fake_durable.h - for tests: the durable engine of Lambda as far as steps, waits, contexts
+ * and callbacks go, in memory (protocol 3.3). A test drives it: fake_durable_run invokes the
+ * handler again and again while steps or waits are due, which takes no time, until the execution
+ * waits for a callback or is closed. */
 #ifndef TESTS_UNIT_LAUNCHER_FAKE_DURABLE_H
 #define TESTS_UNIT_LAUNCHER_FAKE_DURABLE_H
 
@@ -24,6 +25,9 @@ struct fake_durable {
     unsigned checkpoints;
     unsigned lose_checkpoint; /* the n-th checkpoint from now ends the invocation unrecorded */
     char *answer;             /* the last invocation's */
+    unsigned callbacks;
+    int64_t offset_ms; /* how far waits have moved the time */
+    struct clock clock;
 };
 
 static struct json_object *fake_operation_of(const struct fake_durable *d, const char *id)
@@ -62,6 +66,27 @@ static void fake_apply_step(struct json_object *op, struct json_object *u, const
     json_add_str(d, "Result", json_get_str(u, "Payload"));
     if (json_get_obj(u, "Error"))
         json_add(d, "Error", json_object_get(json_get_obj(u, "Error")));
+    json_add_int(op, "DelaySeconds",
+                 json_get_int(json_get_obj(u, "StepOptions"), "NextAttemptDelaySeconds", 0));
+}
+
+static void fake_apply_context(struct json_object *op, struct json_object *u, const char *action)
+{
+    struct json_object *d = fake_details(op, "ContextDetails");
+    if (strcmp(action, "START") == 0)
+        return;
+    json_add_str(op, "Status", strcmp(action, "SUCCEED") == 0 ? "SUCCEEDED" : "FAILED");
+    json_add_str(d, "Result", json_get_str(u, "Payload"));
+    if (json_get_obj(u, "Error"))
+        json_add(d, "Error", json_object_get(json_get_obj(u, "Error")));
+}
+
+/* Lambda's ids are hundreds of characters of base64; each is another. */
+static void fake_apply_callback(struct fake_durable *d, struct json_object *op)
+{
+    char id[] = FAKE_CALLBACK;
+    id[0] = (char)(id[0] + (int)d->callbacks++);
+    json_add_str(fake_details(op, "CallbackDetails"), "CallbackId", id);
 }
 
 static void fake_apply(struct fake_durable *d, struct json_object *u)
@@ -81,8 +106,13 @@ static void fake_apply(struct fake_durable *d, struct json_object *u)
     }
     if (strcmp(type, "STEP") == 0)
         fake_apply_step(op, u, json_get_str(u, "Action"));
+    else if (strcmp(type, "CONTEXT") == 0)
+        fake_apply_context(op, u, json_get_str(u, "Action"));
     else if (strcmp(type, "CALLBACK") == 0)
-        json_add_str(fake_details(op, "CallbackDetails"), "CallbackId", FAKE_CALLBACK);
+        fake_apply_callback(d, op);
+    else if (strcmp(type, "WAIT") == 0)
+        json_add_int(op, "DelaySeconds",
+                     json_get_int(json_get_obj(u, "WaitOptions"), "WaitSeconds", 0));
 }
 
 static int fake_checkpoint(void *arg, const char *arn, const char *body, size_t len,
@@ -123,8 +153,14 @@ static int fake_state(void *arg, const char *arn, const char *token, const char 
 
 static int64_t fake_now(void *arg)
 {
+    const struct fake_durable *d = arg;
+    return clock_wall_ms(clock_system()) + d->offset_ms;
+}
+
+static int64_t fake_mono(void *arg)
+{
     (void)arg;
-    return clock_wall_ms(clock_system());
+    return clock_mono_ms(clock_system());
 }
 
 static void fake_log(void *arg, const char *line, size_t len)
@@ -142,6 +178,7 @@ static void fake_durable_init(struct fake_durable *d, const char *input, int64_t
                                      .log = fake_log,
                                      .log_level = DURABLE_LOG_ERROR,
                                      .arg = d };
+    d->clock = (struct clock){ .wall_ms = fake_now, .mono_ms = fake_mono, .arg = d };
     struct json_object *op = json_object_new_object();
     json_add_str(op, "Id", strrchr(FAKE_EXECUTION, '/') + 1);
     json_add_str(op, "Type", "EXECUTION");
@@ -175,7 +212,7 @@ static const char *fake_durable_invoke(struct fake_durable *d, durable_fn *handl
     const struct invocation inv = { .event = text,
                                     .event_len = len,
                                     .request_id = "r",
-                                    .deadline_ms = clock_wall_ms(clock_system()) + 60000,
+                                    .deadline_ms = fake_now(d) + 60000,
                                     .edge = &d->edge };
     d->invocations++;
     free(d->answer);
@@ -188,18 +225,26 @@ static const char *fake_durable_invoke(struct fake_durable *d, durable_fn *handl
                                              : "SUCCEEDED";
 }
 
-/* Makes every step that waits for its next attempt due; false where there is none. */
+/* Makes the step or wait that is due first end its waiting, and moves the time there; false where
+ * there is none. */
 static bool fake_durable_advance(struct fake_durable *d)
 {
-    bool any = false;
+    struct json_object *next = NULL;
     for (size_t i = 0; i < json_object_array_length(d->operations); i++) {
         struct json_object *o = json_object_array_get_idx(d->operations, i);
-        if (strcmp(json_get_str(o, "Status"), "PENDING") != 0)
+        const char *status = json_get_str(o, "Status");
+        bool waits = strcmp(json_get_str(o, "Type"), "WAIT") == 0 && strcmp(status, "STARTED") == 0;
+        if (!waits && strcmp(status, "PENDING") != 0)
             continue;
-        json_add_str(o, "Status", "READY");
-        any = true;
+        if (!next || json_get_int(o, "DelaySeconds", 0) < json_get_int(next, "DelaySeconds", 0))
+            next = o;
     }
-    return any;
+    if (!next)
+        return false;
+    bool waits = strcmp(json_get_str(next, "Type"), "WAIT") == 0;
+    json_add_str(next, "Status", waits ? "SUCCEEDED" : "READY");
+    d->offset_ms += 1000 * json_get_int(next, "DelaySeconds", 0);
+    return true;
 }
 
 /* Invokes until the execution is closed or waits for the callback; gives the last Status. */
@@ -217,7 +262,8 @@ static void fake_durable_callback(struct fake_durable *d, const char *status, co
 {
     for (size_t i = 0; i < json_object_array_length(d->operations); i++) {
         struct json_object *o = json_object_array_get_idx(d->operations, i);
-        if (strcmp(json_get_str(o, "Type"), "CALLBACK") != 0)
+        if (strcmp(json_get_str(o, "Type"), "CALLBACK") != 0 ||
+            strcmp(json_get_str(o, "Status"), "STARTED") != 0)
             continue;
         struct json_object *details = fake_details(o, "CallbackDetails");
         struct error err = { 0 };

@@ -1,91 +1,11 @@
 #include "launcher/workflow.h"
 
-#include <criterion/criterion.h>
+#include "tests/unit/launcher/workflow_rig.h"
 
-#include "tests/unit/launcher/fake_aws.h"
-#include "tests/unit/launcher/fake_durable.h"
-
-#define KEYS     "{\"k\":\"0123456789012345678901234567890123456789012\"}"
-#define CALLBACK "{\"pattern\":\"callback\",\"task\":{\"command\":[\"a\"]},\"input\":{\"n\":1}}"
-#define TIMEOUT  "{\"ErrorType\":\"Callback.Timeout\",\"ErrorMessage\":\"Callback timed out\"}"
+#define TIMEOUT "{\"ErrorType\":\"Callback.Timeout\",\"ErrorMessage\":\"Callback timed out\"}"
 #define HELD(kind, body)                                                                           \
     "{\"id\":\"x\",\"state\":\"accepted\",\"report\":{\"kind\":\"" kind                            \
     "\",\"mediaType\":\"application/json\",\"body\":\"" body "\"}}"
-
-/* A launcher with its surroundings, for one execution. */
-struct rig {
-    struct fake_aws *aws;
-    struct fake_durable durable;
-    struct config cfg;
-    struct aws_options options;
-    struct attempt_tools tools;
-    struct token_keys *keys;
-    struct json_object *answer; /* the last one, parsed */
-};
-
-static char *list[] = { NULL };
-
-static void rig_init(struct rig *r, const char *input, const struct fake_rule *rules)
-{
-    struct error err = { 0 };
-    *r = (struct rig){ .aws = fake_start(rules) };
-    r->cfg = (struct config){
-        .cluster = mem_dup("local"),
-        .task_definition = mem_dup("job"),
-        .container = mem_dup("job"),
-        .allowed = list,
-        .subnets = list,
-        .security_groups = list,
-        .capacity_providers = list,
-        .callback_base_url = mem_dup("http://callbacks"),
-        .stop_timeout_s = 30,
-    };
-    r->keys = token_keys_new(KEYS, NULL, &err);
-    r->tools = (struct attempt_tools){
-        .cfg = &r->cfg,
-        .aws = fake_client(r->aws, &r->options),
-        .receiver = receiver_client_new(r->aws->url, clock_system(), &err),
-        .keys = r->keys,
-        .clock = clock_system(),
-    };
-    receiver_client_set_retry(r->tools.receiver, 1, 1);
-    fake_durable_init(&r->durable, input, 0);
-}
-
-static void rig_release(struct rig *r)
-{
-    json_object_put(r->answer);
-    fake_durable_release(&r->durable);
-    receiver_client_free(r->tools.receiver);
-    fake_client_free(r->tools.aws, &r->options);
-    token_keys_free(r->keys);
-    free(r->cfg.cluster);
-    free(r->cfg.task_definition);
-    free(r->cfg.container);
-    free(r->cfg.callback_base_url);
-    fake_stop(r->aws);
-}
-
-static void rig_run(struct rig *r, const char *expected)
-{
-    struct error err;
-    const char *status = fake_durable_run(&r->durable, workflow_run, &r->tools);
-    cr_assert_str_eq(status, expected, "%s", r->durable.answer);
-    json_put_ptr(&r->answer);
-    cr_assert_eq(json_parse_str(r->durable.answer, &r->answer, &err), 0);
-}
-
-/* The failed execution's error: checks its type and gives its data, parsed, the caller's. */
-static struct json_object *rig_error(struct rig *r, const char *type)
-{
-    struct error err;
-    struct json_object *data = NULL;
-    struct json_object *e = json_get_obj(r->answer, "Error");
-    cr_assert_str_eq(json_get_str(e, "ErrorType"), type, "%s", r->durable.answer);
-    if (json_get_str(e, "ErrorData"))
-        cr_assert_eq(json_parse_str(json_get_str(e, "ErrorData"), &data, &err), 0);
-    return data;
-}
 
 static const char *variable(struct json_object *request, const char *name)
 {
@@ -110,7 +30,7 @@ Test(workflow, runs_one_task_in_two_invocations)
     rig_run(&r, "SUCCEEDED");
     cr_expect_eq(r.durable.invocations, 2);
     cr_expect_eq(r.aws->count, 2, "nothing is asked on the happy path's second half");
-    cr_expect_eq(r.durable.checkpoints, 3);
+    cr_expect_eq(r.durable.checkpoints, 4, "one for each effect, and the attempt's end");
     cr_expect_str_eq(json_get_str(r.answer, "Result"), "{\"b\":1.50,\"a\":\"\xc3\xa9/\"}");
     rig_release(&r);
 }
@@ -230,8 +150,8 @@ Test(workflow, repeats_a_lost_start_with_the_same_bytes)
     static const struct fake_rule rules[] = {
         { "RunTask", 0, "" },
         { "RunTask", 0, "" },
-        { "RunTask", 400, "{\"__type\":\"ThrottlingException\",\"message\":\"slow down\"}" },
-        { "RunTask", 400, "{\"__type\":\"ThrottlingException\",\"message\":\"slow down\"}" },
+        { "RunTask", 500, "{\"__type\":\"ServerException\",\"message\":\"oops\"}" },
+        { "RunTask", 500, "{\"__type\":\"ServerException\",\"message\":\"oops\"}" },
         { "RunTask", 200, "{\"tasks\":[{\"taskArn\":\"arn:task/1\"}]}" },
         { NULL, 0, NULL },
     };
@@ -285,9 +205,6 @@ Test(workflow, fails_at_once_where_the_start_is_refused)
         const char *type;
         const char *text;
     } table[] = {
-        { { { "RunTask", 200, "{\"tasks\":[],\"failures\":[{\"reason\":\"RESOURCE:CPU\"}]}" } },
-          "Task.Capacity",
-          "RESOURCE:CPU" },
         { { { "RunTask", 200, "{\"tasks\":[],\"failures\":[{\"reason\":\"ATTRIBUTE\"}]}" } },
           "Task.StartFailed",
           "ATTRIBUTE" },
