@@ -342,6 +342,54 @@ static int read_routes(struct config *c, struct json_object *root, struct error 
     return 0;
 }
 
+/* Each of the list is one of `words` (ended by NULL), and none is there twice. */
+static int check_words(char *const *list, const char *at, const char *key, const char *const *words,
+                       struct error *err)
+{
+    for (size_t i = 0; list[i]; i++) {
+        size_t w = 0;
+        while (words[w] && strcmp(words[w], list[i]) != 0)
+            w++;
+        if (!words[w])
+            return error_set(err, ERR_INVALID, 0, "%s/%s/%zu: there is no such status", at, key, i);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(list[j], list[i]) == 0)
+                return error_set(err, ERR_INVALID, 0, "%s/%s/%zu: is there twice", at, key, i);
+    }
+    return 0;
+}
+
+static int read_events(struct config *c, struct json_object *root, struct error *err)
+{
+    static const char *const known[] = { "function", "ecs", "executions", NULL };
+    static const char *const tasks[] = { "PROVISIONING", "PENDING",  "RUNNING",
+                                         "DEACTIVATING", "STOPPING", "DEPROVISIONING",
+                                         "STOPPED",      NULL };
+    static const char *const executions[] = { "RUNNING",   "SUCCEEDED", "FAILED",
+                                              "TIMED_OUT", "STOPPED",   NULL };
+    struct json_object *o = NULL;
+    struct config_events *e = &c->events;
+    int found = json_field_obj(root, "", "events", &o, err);
+    if (found != 1)
+        return found;
+    if (json_field_known(o, "/events", known, err) < 0 ||
+        required(read_str(o, "/events", "function", &e->function, err), "/events", "function",
+                 err) < 0 ||
+        read_list(o, "/events", "ecs", &e->ecs, err) < 0 ||
+        read_list(o, "/events", "executions", &e->executions, err) < 0 ||
+        check_words(e->ecs, "/events", "ecs", tasks, err) < 0 ||
+        check_words(e->executions, "/events", "executions", executions, err) < 0)
+        return -1;
+    const struct config_function *f = config_function(c, e->function);
+    if (!f)
+        return error_set(err, ERR_INVALID, 0, "/events/function: there is no function %s",
+                         e->function);
+    if (f->durable)
+        return error_set(err, ERR_INVALID, 0, "/events/function: %s is a durable function",
+                         e->function);
+    return 0;
+}
+
 static int read_credentials(struct config *c, struct json_object *root, struct error *err)
 {
     struct json_object *map = NULL;
@@ -367,8 +415,9 @@ static int read_credentials(struct config *c, struct json_object *root, struct e
 
 static int read_config(struct config *c, struct json_object *root, struct error *err)
 {
-    static const char *const known[] = { "region",  "accountId",       "credentials", "functions",
-                                         "cluster", "taskDefinitions", "httpApi",     NULL };
+    static const char *const known[] = { "region",    "accountId", "credentials",
+                                         "functions", "cluster",   "taskDefinitions",
+                                         "httpApi",   "events",    NULL };
     if (!json_object_is_type(root, json_type_object))
         return error_set(err, ERR_INVALID, 0, "must be a JSON object");
     c->region = mem_dup("us-east-1");
@@ -379,7 +428,8 @@ static int read_config(struct config *c, struct json_object *root, struct error 
         read_str(root, "", "accountId", &c->account_id, err) < 0 ||
         read_name(root, "", "cluster", &c->cluster, err) < 0 ||
         read_credentials(c, root, err) < 0 || read_functions(c, root, err) < 0 ||
-        read_task_definitions(c, root, err) < 0 || read_routes(c, root, err) < 0)
+        read_task_definitions(c, root, err) < 0 || read_routes(c, root, err) < 0 ||
+        read_events(c, root, err) < 0)
         return -1;
     if (strlen(c->account_id) != 12 || !is_digits(c->account_id))
         return error_set(err, ERR_INVALID, 0, "/accountId: must be 12 digits");
@@ -462,6 +512,9 @@ void config_free(struct config *c)
         free(c->routes[i].function);
         free(c->routes[i].proxy);
     }
+    free(c->events.function);
+    free_list(c->events.ecs);
+    free_list(c->events.executions);
     free(c->credentials);
     free(c->functions);
     free(c->task_definitions);

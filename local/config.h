@@ -11,7 +11,13 @@
  *    "cluster":"local",
  *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "entryPoint":[],
  *         "command":[], "environment":{}, "stopTimeoutSeconds":30}]}},
- *    "httpApi":[{"path":"/workflows","function":"NAME"},{"path":"/v1","proxy":"http://HOST:PORT"}]}
+ *    "httpApi":[{"path":"/workflows","function":"NAME"},{"path":"/v1","proxy":"http://HOST:PORT"}],
+ *    "events":{"function":"NAME", "ecs":["STOPPED"], "executions":["FAILED","STOPPED"]}}
+ *
+ * "events": a function that is not durable gets the events "ECS Task State Change" of tasks whose
+ * lastStatus is one of "ecs", and "Durable Execution Status Change" of executions whose status is
+ * one of "executions" (RUNNING, SUCCEEDED, FAILED, TIMED_OUT, STOPPED). An absent list is an empty
+ * one. How they are delivered: local/aws/outbox.h.
  *
  * Read once; any thread afterwards. */
 #ifndef LOCAL_CONFIG_H
@@ -68,6 +74,12 @@ struct config_route {
     char *proxy;
 };
 
+struct config_events {
+    char *function;    /* NULL: no events */
+    char **ecs;        /* lastStatus values, ended by NULL; NULL where there is no function */
+    char **executions; /* statuses, the same */
+};
+
 struct config {
     char *region;
     char *account_id;
@@ -80,6 +92,7 @@ struct config {
     size_t task_definition_count;
     struct config_route *routes;
     size_t route_count;
+    struct config_events events;
 };
 
 struct config *config_load(const char *file, struct error *err) CHECKED;

@@ -17,6 +17,7 @@ static void release(struct fault *fault)
     free(fault->code);
     free(fault->message);
     free(fault->function);
+    free(fault->source);
 }
 
 void fault_free(struct fault *fault)
@@ -54,10 +55,9 @@ static int read_action(struct json_object *o, enum fault_action *action, struct 
         const char *name;
         enum fault_action action;
     } actions[] = {
-        { "error", FAULT_ERROR },
-        { "delay", FAULT_DELAY },
-        { "drop", FAULT_DROP },
-        { "kill-function", FAULT_KILL_FUNCTION },
+        { "error", FAULT_ERROR },   { "delay", FAULT_DELAY },
+        { "drop", FAULT_DROP },     { "kill-function", FAULT_KILL_FUNCTION },
+        { "double", FAULT_DOUBLE }, { "task", FAULT_TASK },
     };
     const char *name = NULL;
     if (json_field_str(o, "", "action", 32, &name, err) < 0)
@@ -67,7 +67,8 @@ static int read_action(struct json_object *o, enum fault_action *action, struct 
             *action = actions[i].action;
             return 0;
         }
-    return error_set(err, ERR_INVALID, 0, "/action: must be error, delay, drop or kill-function");
+    return error_set(err, ERR_INVALID, 0,
+                     "/action: must be error, delay, drop, kill-function, task or double");
 }
 
 static int read_text(struct json_object *o, const char *key, char **out, struct error *err)
@@ -79,12 +80,46 @@ static int read_text(struct json_object *o, const char *key, char **out, struct 
     return 0;
 }
 
+static int read_outcome(struct json_object *o, struct fault *fault, struct error *err)
+{
+    const char *word = NULL;
+    int found = json_field_str(o, "", "outcome", TEXT_MAX, &word, err);
+    if (found < 0)
+        return -1;
+    if ((found == 1) != (fault->action == FAULT_TASK))
+        return error_set(err, ERR_INVALID, 0, "/outcome: belongs to the action task, and needs it");
+    if (found == 1 && ecs_fate_parse(word, &fault->outcome) < 0)
+        return error_set(err, ERR_INVALID, 0,
+                         "/outcome: must be no-capacity, never-starts, image-pull, spot, "
+                         "out-of-memory, no-container or stopped-by-user");
+    return 0;
+}
+
+/* What fits together. */
+static int check_fault(const struct fault *fault, struct error *err)
+{
+    bool events = strcmp(fault->operation, FAULT_EVENTS) == 0;
+    bool for_events = fault->action == FAULT_DROP || fault->action == FAULT_DELAY ||
+                      fault->action == FAULT_DOUBLE;
+    if (events && !for_events)
+        return error_set(err, ERR_INVALID, 0, "/action: for PutEvents it is drop, double or delay");
+    if (fault->action == FAULT_DOUBLE && !events)
+        return error_set(err, ERR_INVALID, 0, "/action: only PutEvents can be doubled");
+    if (fault->action == FAULT_TASK && strcmp(fault->operation, "RunTask") != 0)
+        return error_set(err, ERR_INVALID, 0, "/action: task is for RunTask only");
+    if (fault->source && (!events || (strcmp(fault->source, "aws.ecs") != 0 &&
+                                      strcmp(fault->source, "aws.lambda") != 0)))
+        return error_set(err, ERR_INVALID, 0, "/source: aws.ecs or aws.lambda, for PutEvents only");
+    return 0;
+}
+
 static int read_fault(struct json_object *o, struct fault *fault, struct error *err)
 {
     static const char *const known[] = { "operation", "action",  "times",
                                          "skip",      "status",  "code",
                                          "message",   "delayMs", "retryAfterSeconds",
-                                         "function",  NULL };
+                                         "function",  "outcome", "source",
+                                         NULL };
     fault->times = 1;
     fault->status = 500;
     if (!json_object_is_type(o, json_type_object))
@@ -94,6 +129,7 @@ static int read_fault(struct json_object *o, struct fault *fault, struct error *
         read_text(o, "code", &fault->code, err) < 0 ||
         read_text(o, "message", &fault->message, err) < 0 ||
         read_text(o, "function", &fault->function, err) < 0 ||
+        read_text(o, "source", &fault->source, err) < 0 || read_outcome(o, fault, err) < 0 ||
         json_field_int(o, "", "times", -1, INT32_MAX, &fault->times, err) < 0 ||
         json_field_int(o, "", "skip", 0, INT32_MAX, &fault->skip, err) < 0 ||
         json_field_int(o, "", "status", 400, 599, &fault->status, err) < 0 ||
@@ -106,7 +142,7 @@ static int read_fault(struct json_object *o, struct fault *fault, struct error *
         return error_set(err, ERR_INVALID, 0, "/times: must be positive, or -1 for always");
     if (fault->action == FAULT_KILL_FUNCTION && !fault->function)
         return error_set(err, ERR_INVALID, 0, "/function: is missing");
-    return 0;
+    return check_fault(fault, err);
 }
 
 int faults_add(struct faults *f, struct json_object *o, struct error *err)
@@ -132,6 +168,7 @@ static struct fault *copy(const struct fault *from)
     to->code = mem_dup(from->code);
     to->message = mem_dup(from->message);
     to->function = mem_dup(from->function);
+    to->source = mem_dup(from->source);
     return to;
 }
 
@@ -142,12 +179,21 @@ static void drop(struct faults *f, size_t i)
     memmove(&f->items[i], &f->items[i + 1], (f->count - i) * sizeof(f->items[0]));
 }
 
-struct fault *faults_take(struct faults *f, const char *operation)
+/* `source` is NULL for a request: only an exact PutEvents stands for events. */
+static bool fits(const struct fault *fault, const char *operation, const char *source)
+{
+    if (source)
+        return strcmp(fault->operation, FAULT_EVENTS) == 0 &&
+               (!fault->source || strcmp(fault->source, source) == 0);
+    return strcmp(fault->operation, "*") == 0 || strcmp(fault->operation, operation) == 0;
+}
+
+static struct fault *take(struct faults *f, const char *operation, const char *source)
 {
     struct fault *met = NULL;
     for (size_t i = 0; i < f->count; i++) {
         struct fault *fault = &f->items[i];
-        if (strcmp(fault->operation, "*") != 0 && strcmp(fault->operation, operation) != 0)
+        if (!fits(fault, operation, source))
             continue;
         if (fault->skip > 0) {
             fault->skip--;
@@ -158,4 +204,14 @@ struct fault *faults_take(struct faults *f, const char *operation)
         }
     }
     return met;
+}
+
+struct fault *faults_take(struct faults *f, const char *operation)
+{
+    return take(f, operation, NULL);
+}
+
+struct fault *faults_take_event(struct faults *f, const char *source)
+{
+    return f ? take(f, FAULT_EVENTS, source) : NULL;
 }

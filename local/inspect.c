@@ -33,7 +33,6 @@ struct delayed {
 struct inspect {
     const struct local *local;
     struct ecs *ecs;
-    struct faults *faults;
     struct delayed *delayed;
     struct record records[REQUESTS_MAX]; /* a ring */
     size_t first, count;
@@ -95,13 +94,14 @@ static void delay(struct inspect *in, struct aws_request *r, int64_t ms)
 static bool before(struct aws_request *r, void *arg)
 {
     struct inspect *in = arg;
-    struct fault *fault = faults_take(in->faults, r->operation);
+    struct fault *fault = faults_take(in->local->faults, r->operation);
     if (!fault)
         return false;
     log_info(in->local->log, log_event("fault"), log_str("operation", r->operation),
              log_int("action", fault->action));
-    if (fault->action == FAULT_DROP || fault->action == FAULT_KILL_FUNCTION) {
-        r->hook = fault;
+    if (fault->action == FAULT_DROP || fault->action == FAULT_KILL_FUNCTION ||
+        fault->action == FAULT_TASK) {
+        r->fault = fault;
         return false;
     }
     if (fault->action == FAULT_DELAY)
@@ -120,8 +120,8 @@ static bool answer(struct aws_request *r, int status, void *arg)
 {
     (void)status;
     struct inspect *in = arg;
-    const struct fault *fault = r->hook;
-    if (!fault)
+    const struct fault *fault = r->fault;
+    if (!fault || fault->action == FAULT_TASK)
         return true;
     if (fault->action == FAULT_KILL_FUNCTION && in->local->lambda)
         lambda_kill_function(in->local->lambda, fault->function);
@@ -132,7 +132,7 @@ static void done(const struct aws_request *r, int status, void *arg)
 {
     struct inspect *in = arg;
     remember(in, r, status);
-    fault_free(r->hook);
+    fault_free(r->fault);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------*/
@@ -153,7 +153,8 @@ static void post_fault(struct httpd_request *req, void *arg)
     const char *body = httpd_body(req, &len);
     if (!is_json(req))
         httpd_problem(req, 415, NULL, "The body must be application/json.");
-    else if (json_parse(body, len, JSON_DEPTH, &o, &err) < 0 || faults_add(in->faults, o, &err) < 0)
+    else if (json_parse(body, len, JSON_DEPTH, &o, &err) < 0 ||
+             faults_add(in->local->faults, o, &err) < 0)
         httpd_problem(req, 400, NULL, "%s", err.msg);
     else
         httpd_reply_json(req, 201, "{}", NULL);
@@ -162,7 +163,7 @@ static void post_fault(struct httpd_request *req, void *arg)
 static void delete_faults(struct httpd_request *req, void *arg)
 {
     struct inspect *in = arg;
-    faults_clear(in->faults);
+    faults_clear(in->local->faults);
     httpd_reply(req, 204, NULL, NULL, 0, NULL);
 }
 
@@ -222,7 +223,6 @@ struct inspect *inspect_new(const struct local *local, struct ecs *ecs)
     const struct aws_hooks hooks = { .before = before, .answer = answer, .done = done, .arg = in };
     in->local = local;
     in->ecs = ecs;
-    in->faults = faults_new();
     aws_api_set_hooks(local->api, &hooks);
     aws_api_add_local(local->api, "POST", "/_local/faults", post_fault, in);
     aws_api_add_local(local->api, "DELETE", "/_local/faults", delete_faults, in);
@@ -246,6 +246,5 @@ void inspect_free(struct inspect *in)
     aws_api_set_hooks(in->local->api, &none);
     while (in->count > 0)
         forget_first(in);
-    faults_free(in->faults);
     free(in);
 }

@@ -10,7 +10,9 @@
 #include "shared/base/log.h"
 
 struct aws_api;
+struct faults;
 struct lambda;
+struct outbox;
 
 struct local {
     const struct config *config;
@@ -20,8 +22,10 @@ struct local {
     struct store *store;
     struct aws_api *api;
     struct lambda *lambda;
-    const char *aws_url; /* "http://127.0.0.1:4566": set once the AWS port listens */
-    const char *path;    /* PATH for the processes that it starts */
+    struct faults *faults; /* what tests have ordered */
+    struct outbox *outbox; /* events to a function */
+    const char *aws_url;   /* "http://127.0.0.1:4566": set once the AWS port listens */
+    const char *path;      /* PATH for the processes that it starts */
 };
 
 #endif

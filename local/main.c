@@ -10,6 +10,8 @@
 #include "local/aws/aws_api.h"
 #include "local/aws/ecs.h"
 #include "local/aws/lambda.h"
+#include "local/aws/outbox.h"
+#include "local/faults.h"
 #include "local/gateway.h"
 #include "local/inspect.h"
 #include "local/local.h"
@@ -138,8 +140,9 @@ static int start(struct program *p, struct error *err)
         return -1;
     p->aws_url = mem_printf("http://%s", httpd_address(p->aws));
     local->aws_url = p->aws_url;
-    if (!(local->lambda = lambda_new(local, err)) || !(p->ecs = ecs_new(local, err)) ||
-        loop_serve(local->loop, p->aws, err) < 0)
+    local->faults = faults_new();
+    if (!(local->outbox = outbox_new(local, err)) || !(local->lambda = lambda_new(local, err)) ||
+        !(p->ecs = ecs_new(local, err)) || loop_serve(local->loop, p->aws, err) < 0)
         return -1;
     p->inspect = inspect_new(local, p->ecs);
     if (!(p->gateway = gateway_new(local, p->settings.http_listen, err)))
@@ -156,6 +159,7 @@ static int start(struct program *p, struct error *err)
 static void stop(struct program *p)
 {
     struct local *local = &p->local;
+    outbox_stop(local->outbox);
     lambda_free(local->lambda);
     gateway_free(p->gateway);
     inspect_free(p->inspect);
@@ -165,6 +169,8 @@ static void stop(struct program *p)
     }
     ecs_free(p->ecs);
     aws_api_free(local->api);
+    outbox_free(local->outbox);
+    faults_free(local->faults);
     if (local->loop)
         loop_unwatch(local->loop, p->signals);
     mem_close_fd(&p->signals);

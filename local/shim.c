@@ -313,6 +313,18 @@ static void on_signals(struct shim *s)
             stop(s);
 }
 
+static void on_control(struct shim *s)
+{
+    char bytes[64];
+    ssize_t n = read(SHIM_CONTROL_FD, bytes, sizeof(bytes));
+    if (n <= 0)
+        return;
+    if (memchr(bytes, SHIM_KILL, (size_t)n))
+        signal_running(s, SIGKILL);
+    else
+        stop(s);
+}
+
 /* True where the spec, and with it the folder, has been removed. */
 static bool folder_gone(const struct shim *s)
 {
@@ -344,11 +356,8 @@ static void run(struct shim *s)
             return;
         if (fds[0].revents)
             on_signals(s);
-        if (fds[1].revents) {
-            char bytes[64];
-            if (read(SHIM_CONTROL_FD, bytes, sizeof(bytes)) > 0)
-                stop(s);
-        }
+        if (fds[1].revents)
+            on_control(s);
         if (fds[2].revents && folder_gone(s))
             signal_running(s, SIGKILL);
         reap(s);

@@ -13,7 +13,8 @@
  *     events       a FIFO: the shim holds it open for writing while it lives and writes a byte
  *                  after each change of status.json; its end of file means that no shim lives
  *     control      a FIFO: any byte written to it asks the task to stop, as SIGTERM to the shim
- *                  does; it cannot be opened for writing (ENXIO) when no shim lives
+ *                  does, and SHIM_KILL ends its containers at once (SIGKILL); it cannot be opened
+ * for writing (ENXIO) when no shim lives
  *
  * Whether a shim lives is thus asked of the kernel and never of a recorded process id, which may
  * have come to mean another process. One thread. */
@@ -31,6 +32,8 @@
  * open for both. */
 #define SHIM_EVENTS_FD  3
 #define SHIM_CONTROL_FD 4
+
+#define SHIM_KILL 'K' /* a byte of `control` */
 
 /* Runs the task of `folder` to its end. -1 with *err where it could not be run; what became of the
  * commands is in status.json only. Takes over the process: its signals, children and folder. */

@@ -22,6 +22,7 @@
 
 struct aws_api;
 struct aws_request;
+struct fault;
 
 struct aws_service {
     const char *name; /* as in SigV4's scope: "lambda", "ecs" */
@@ -44,7 +45,7 @@ struct aws_request {
     size_t body_len;
     char request_id[RANDOM_UUID];
     int64_t received_ms; /* wall clock */
-    void *hook;          /* the hooks' own, NULL at first */
+    struct fault *fault; /* ordered for it (local/faults.h), or NULL; the hooks' own */
     bool parked;
 };
 

@@ -5,6 +5,7 @@
 
 #include "local/aws/aws_api.h"
 #include "local/aws/ecs_request.h"
+#include "local/faults.h"
 #include "shared/base/encode.h"
 #include "shared/base/json.h"
 #include "shared/base/opts.h"
@@ -14,9 +15,6 @@
 #define REASON_MAX   1024
 #define DESCRIBE_MAX 100
 #define LIST_MAX     100
-#define CAPACITY                                                                                   \
-    "Capacity is unavailable at this time. Please try again later or in a different "              \
-    "availability zone"
 
 struct ecs {
     const struct local *local;
@@ -129,13 +127,38 @@ static bool answered_before(struct ecs *e, struct aws_request *r, const struct e
     return true;
 }
 
+/* What a test has ordered to become of the tasks of this request, or NULL. */
+static const struct fault *ordered(const struct aws_request *r)
+{
+    return r->fault && r->fault->action == FAULT_TASK ? r->fault : NULL;
+}
+
+static void give_fate(struct ecs_task *t, const struct fault *fault)
+{
+    t->fate = fault->outcome;
+    t->fate_ms = fault->delay_ms;
+    t->fate_code = mem_dup(fault->code);
+    t->fate_reason = mem_dup(fault->message);
+}
+
+/* How many tasks there is room for. */
+static size_t room(const struct ecs *e, const struct fault *fault)
+{
+    size_t live = ecs_tasks_live(e->tasks);
+    if (fault && fault->outcome == ECS_FATE_NO_CAPACITY)
+        return 0;
+    return live < ECS_TASKS_MAX ? ECS_TASKS_MAX - live : 0;
+}
+
 static void run_tasks(struct ecs *e, struct aws_request *r, const struct ecs_run *run,
                       const struct ecs_token *token, const struct config_task_definition *d)
 {
     struct ecs_task *tasks[ECS_COUNT_MAX];
     struct error err = { 0 };
-    size_t wanted = (size_t)run->count, live = ecs_tasks_live(e->tasks), count = 0;
-    size_t place = live < ECS_TASKS_MAX ? ECS_TASKS_MAX - live : 0;
+    const struct fault *fault = ordered(r);
+    const char *no_room =
+        fault && fault->message ? fault->message : ecs_fate_reason(ECS_FATE_NO_CAPACITY);
+    size_t wanted = (size_t)run->count, place = room(e, fault), count = 0;
     while (count < wanted && count < place) {
         tasks[count] = make_task(e, run, token->cluster, d, &err);
         if (!tasks[count]) {
@@ -144,6 +167,8 @@ static void run_tasks(struct ecs *e, struct aws_request *r, const struct ecs_run
             refuse(r, &err);
             return;
         }
+        if (fault)
+            give_fate(tasks[count], fault);
         count++;
     }
     if (count > 0)
@@ -157,7 +182,7 @@ static void run_tasks(struct ecs *e, struct aws_request *r, const struct ecs_run
             continue;
         }
         struct json_object *failure = json_object_new_object();
-        json_add_str(failure, "reason", CAPACITY);
+        json_add_str(failure, "reason", no_room);
         json_object_array_add(failures, failure);
     }
     json_add(answer, "tasks", list);

@@ -25,6 +25,8 @@ struct ecs_driver {
     /* Asks the task to stop: SIGTERM, and SIGKILL after each container's own stop timeout. Asking
      * twice, or a task that has ended, does no harm. */
     void (*stop)(struct ecs_driver *d, const char *task);
+    /* The same with SIGKILL at once, as when a host or its memory is gone. */
+    void (*kill)(struct ecs_driver *d, const char *task);
     /* As shim_status_read. */
     int (*status)(struct ecs_driver *d, const char *task, struct shim_status *out,
                   struct error *err);

@@ -227,12 +227,22 @@ static int attach(struct ecs_driver *d, const char *task, struct error *err)
     return 1;
 }
 
-static void stop(struct ecs_driver *d, const char *task)
+static void ask(struct ecs_driver *d, const char *task, char what)
 {
     /* ENXIO: no shim lives, so there is nothing to stop. A full FIFO has asked often enough. */
     auto_close int fd = open_fifo(self(d), task, "control", O_WRONLY);
     if (fd >= 0)
-        (void)!write(fd, "!", 1);
+        (void)!write(fd, &what, 1);
+}
+
+static void stop(struct ecs_driver *d, const char *task)
+{
+    ask(d, task, '!');
+}
+
+static void kill_now(struct ecs_driver *d, const char *task)
+{
+    ask(d, task, SHIM_KILL);
 }
 
 static int status(struct ecs_driver *d, const char *task, struct shim_status *out,
@@ -260,7 +270,7 @@ struct ecs_driver *ecs_process_new(struct loop *loop, const char *folder, const 
         return NULL;
     }
     struct process_driver *p = mem_alloc(sizeof(*p));
-    p->base = (struct ecs_driver){ start, attach, stop, status, driver_free };
+    p->base = (struct ecs_driver){ start, attach, stop, kill_now, status, driver_free };
     p->loop = loop;
     p->folder = mem_dup(folder);
     p->program = mem_dup(program);

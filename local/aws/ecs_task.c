@@ -44,10 +44,22 @@ void ecs_task_free(struct ecs_task *t)
     free(t->memory);
     free(t->stop_code);
     free(t->stopped_reason);
+    free(t->fate_code);
+    free(t->fate_reason);
     json_object_put(t->overrides);
     json_object_put(t->tags);
     json_object_put(t->spec);
     free(t);
+}
+
+const char *ecs_task_fate_reason(const struct ecs_task *t)
+{
+    return t->fate_reason ? t->fate_reason : ecs_fate_reason(t->fate);
+}
+
+const char *ecs_task_fate_code(const struct ecs_task *t)
+{
+    return t->fate_code ? t->fate_code : ecs_fate_code(t->fate);
 }
 
 /* ---- states -----------------------------------------------------------------------------------*/
@@ -109,6 +121,9 @@ static bool note_ended(struct ecs_task *t, const struct shim_status *s)
                 t->execution_stopped_ms = told->ended_ms;
         }
     }
+    if (t->fate == ECS_FATE_OUT_OF_MEMORY && t->fate_struck && t->container_count > 0 &&
+        !t->containers[0].reason)
+        t->containers[0].reason = mem_dup(ecs_task_fate_reason(t));
     /* Without an end of its own it was lost with its shim, which took it along (SIGKILL). */
     for (size_t i = 0; i < t->container_count; i++)
         if (t->containers[i].pid && !t->containers[i].ended) {
@@ -122,9 +137,14 @@ static bool note_ended(struct ecs_task *t, const struct shim_status *s)
 static void conclude(struct ecs_task *t, const struct ecs_facts *f, int64_t now_ms)
 {
     bool failed = note_ended(t, f->status) || f->failure;
+    bool no_image = f->failure && t->fate == ECS_FATE_IMAGE_PULL; /* its text is whole */
     if (f->failure && t->container_count > 0 && !t->containers[0].reason)
-        t->containers[0].reason = mem_printf("CannotStartContainerError: %s", f->failure);
-    if (failed || !t->started_ms)
+        t->containers[0].reason = no_image
+                                      ? mem_dup(f->failure)
+                                      : mem_printf("CannotStartContainerError: %s", f->failure);
+    if (no_image)
+        end_by(t, ecs_task_fate_code(t), f->failure, now_ms);
+    else if (failed || !t->started_ms)
         end_by(t, "TaskFailedToStart", "Task failed to start", now_ms);
     else
         end_by(t, "EssentialContainerExited", "Essential container in task exited", now_ms);

@@ -8,6 +8,7 @@
 #ifndef LOCAL_ECS_TASK_H
 #define LOCAL_ECS_TASK_H
 
+#include "local/aws/ecs_fate.h"
 #include "local/shim.h"
 #include "shared/base/digest.h"
 #include "shared/base/json.h"
@@ -56,6 +57,11 @@ struct ecs_task {
     bool stop_wanted;
     char *stop_code; /* NULL until there is one: the first counts */
     char *stopped_reason;
+    enum ecs_fate fate; /* what a test has ordered to become of it */
+    bool fate_struck;   /* it has come over the running task */
+    int64_t fate_ms;    /* how long it runs before that */
+    char *fate_code;    /* in place of ecs_fate_code, or NULL */
+    char *fate_reason;  /* in place of ecs_fate_reason, or NULL */
     int64_t created_ms, started_ms, stopping_ms, execution_stopped_ms, stopped_ms; /* 0: not yet */
 
     struct ecs_task *next; /* the owner's */
@@ -76,6 +82,10 @@ struct ecs_facts {
 bool ecs_task_step(struct ecs_task *t, const struct ecs_facts *facts, int64_t now_ms);
 /* From now on it is wanted to stop; false where that was so already. */
 bool ecs_task_want_stop(struct ecs_task *t, const char *code, const char *reason, int64_t now_ms);
+
+/* The reason of its fate: what was ordered, or ECS's own words. Borrowed. */
+const char *ecs_task_fate_reason(const struct ecs_task *t);
+const char *ecs_task_fate_code(const struct ecs_task *t);
 
 const char *ecs_state_name(enum ecs_state state);
 /* "arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID"; the caller's. */

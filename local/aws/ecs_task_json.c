@@ -120,7 +120,8 @@ struct json_object *ecs_task_json(const struct ecs_task *t, const char *region, 
     json_add(o, "attributes", json_object_new_array());
     json_add(o, "inferenceAccelerators", json_object_new_array());
     json_add(o, "containers", containers);
-    for (size_t i = 0; i < t->container_count; i++)
+    bool lost = t->fate == ECS_FATE_NO_CONTAINER && t->fate_struck;
+    for (size_t i = 0; i < t->container_count && !lost; i++)
         json_object_array_add(containers,
                               container_json(t, &t->containers[i], arn, region, account));
     if (with_tags)
@@ -140,12 +141,14 @@ struct member {
     size_t at;
 };
 static const struct member TEXTS[] = {
-    AT(cluster),           AT(family), AT(started_by), AT(group),     AT(launch_type),
-    AT(capacity_provider), AT(cpu),    AT(memory),     AT(stop_code), AT(stopped_reason),
+    AT(cluster),           AT(family),      AT(started_by), AT(group),     AT(launch_type),
+    AT(capacity_provider), AT(cpu),         AT(memory),     AT(stop_code), AT(stopped_reason),
+    AT(fate_code),         AT(fate_reason),
 };
 static const struct member NUMBERS[] = {
     AT(number),     AT(revision),    AT(version),    AT(created_ms),
     AT(started_ms), AT(stopping_ms), AT(stopped_ms), AT(execution_stopped_ms),
+    AT(fate_ms),
 };
 static const struct member OBJECTS[] = { AT(overrides), AT(tags), AT(spec) };
 
@@ -175,6 +178,10 @@ char *ecs_task_save(const struct ecs_task *t)
     }
     json_add_int(o, "state", t->state);
     json_add_bool(o, "stop_wanted", t->stop_wanted);
+    if (t->fate != ECS_FATE_NONE) {
+        json_add_str(o, "fate", ecs_fate_word(t->fate));
+        json_add_bool(o, "fate_struck", t->fate_struck);
+    }
     json_add(o, "containers", list);
     for (size_t i = 0; i < t->container_count; i++) {
         const struct ecs_container *c = &t->containers[i];
@@ -226,6 +233,11 @@ struct ecs_task *ecs_task_load(const char *text, struct error *err)
             json_object_get(json_get(o, OBJECTS[i].name));
     t->state = (enum ecs_state)state;
     t->stop_wanted = json_get_bool(o, "stop_wanted", false);
+    t->fate_struck = json_get_bool(o, "fate_struck", false);
+    const char *fate =
+        json_get_str(o, "fate"); /* absent in what was stored before there were any */
+    if (fate && ecs_fate_parse(fate, &t->fate) < 0)
+        t->fate = ECS_FATE_NONE;
     t->container_count = json_object_array_length(list);
     t->containers = mem_array(t->container_count + 1, sizeof(*t->containers));
     for (size_t i = 0; i < t->container_count; i++)

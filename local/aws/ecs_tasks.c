@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "local/aws/ecs_driver.h"
+#include "local/aws/outbox.h"
 
 #define HOUR_MS   (3600 * 1000LL)
 #define DAY_MS    (24 * HOUR_MS)
@@ -28,7 +29,7 @@ struct ecs_tasks {
     struct ecs_driver *driver;
     struct ecs_task *first, **end;
     int64_t last_number;
-    struct loop_timer *begin, *purge;
+    struct loop_timer *begin, *purge, *fates;
     sqlite3_stmt *save, *drop, *token_add, *token_get, *token_purge;
 };
 
@@ -77,6 +78,13 @@ static void save(struct ecs_tasks *s, const struct ecs_task *t)
     store_exec(s->local->store, s->save);
 }
 
+/* Its state, or what is wanted of it, has changed: stored, and told. */
+static void save_change(struct ecs_tasks *s, const struct ecs_task *t)
+{
+    save(s, t);
+    outbox_task(s->local->outbox, t);
+}
+
 /* ---- what becomes of a task -------------------------------------------------------------------*/
 
 static void log_state(const struct ecs_tasks *s, const struct ecs_task *t)
@@ -91,16 +99,20 @@ static void log_state(const struct ecs_tasks *s, const struct ecs_task *t)
                  log_str("stopCode", t->stop_code ? t->stop_code : ""));
 }
 
+static void look_at_fates(struct ecs_tasks *s);
+
 /* Goes as far as the facts allow. */
 static void advance(struct ecs_tasks *s, struct ecs_task *t, const struct ecs_facts *facts)
 {
     enum ecs_state before = t->state;
     store_begin(s->local->store);
     while (ecs_task_step(t, facts, now(s)))
-        save(s, t);
+        save_change(s, t);
     store_commit(s->local->store);
     if (t->state != before)
         log_state(s, t);
+    if (t->state == ECS_RUNNING && ecs_fate_strikes(t->fate))
+        look_at_fates(s);
 }
 
 /* Asks the driver what has become of a task that was begun. */
@@ -138,6 +150,11 @@ static void begin(struct ecs_tasks *s, struct ecs_task *t)
     struct ecs_facts facts = { .begun = false };
     if (t->stop_wanted) {
         facts.over = true;
+    } else if (t->fate == ECS_FATE_NEVER_STARTS) {
+        return;
+    } else if (t->fate == ECS_FATE_IMAGE_PULL) {
+        facts.over = true;
+        facts.failure = ecs_task_fate_reason(t);
     } else if (s->driver->start(s->driver, t->id, t->spec, &err) < 0) {
         log_error(s->local->log, log_event("task_not_started"), log_str("task", t->id),
                   log_err(&err));
@@ -183,6 +200,12 @@ static void begin_new(void *arg)
             take_up(s, t);
 }
 
+static void begin_soon(struct ecs_tasks *s)
+{
+    if (!s->begin)
+        s->begin = loop_after(s->local->loop, 0, begin_new, s);
+}
+
 void ecs_tasks_stop(struct ecs_tasks *s, const struct ecs_task *which, const char *code,
                     const char *reason)
 {
@@ -190,9 +213,13 @@ void ecs_tasks_stop(struct ecs_tasks *s, const struct ecs_task *which, const cha
     struct ecs_task *t = find(s, which->id);
     if (!t || t->state == ECS_STOPPED || !ecs_task_want_stop(t, code, reason, now(s)))
         return;
-    save(s, t);
-    if (t->state == ECS_PROVISIONING)
-        return; /* begin_new will see it */
+    store_begin(s->local->store);
+    save_change(s, t);
+    store_commit(s->local->store);
+    if (t->state == ECS_PROVISIONING) {
+        begin_soon(s);
+        return;
+    }
     s->driver->stop(s->driver, t->id);
     if (t->state != ECS_PENDING)
         advance(s, t, &nothing_new);
@@ -202,6 +229,50 @@ void ecs_tasks_shut_down(struct ecs_tasks *s)
 {
     for (struct ecs_task *t = s->first; t; t = t->next)
         ecs_tasks_stop(s, t, "TerminationNotice", "The host of the task was switched off");
+}
+
+/* ---- what a test has ordered ------------------------------------------------------------------*/
+
+static void strike(struct ecs_tasks *s, struct ecs_task *t)
+{
+    log_info(s->local->log, log_event("task_fate"), log_str("task", t->id),
+             log_str("fate", ecs_fate_word(t->fate)));
+    t->fate_struck = true;
+    save(s, t);
+    if (t->fate != ECS_FATE_OUT_OF_MEMORY && t->fate != ECS_FATE_NO_CONTAINER) {
+        ecs_tasks_stop(s, t, ecs_task_fate_code(t), ecs_task_fate_reason(t));
+        return;
+    }
+    /* Killed first: what is stopped would have time for a last word. */
+    s->driver->kill(s->driver, t->id);
+    if (t->fate == ECS_FATE_NO_CONTAINER)
+        ecs_tasks_stop(s, t, ecs_task_fate_code(t), ecs_task_fate_reason(t));
+}
+
+static void on_fates(void *arg)
+{
+    struct ecs_tasks *s = arg;
+    s->fates = NULL;
+    for (struct ecs_task *t = s->first; t; t = t->next)
+        if (ecs_fate_strikes(t->fate) && !t->fate_struck && t->state == ECS_RUNNING &&
+            t->started_ms + t->fate_ms <= now(s))
+            strike(s, t);
+    look_at_fates(s);
+}
+
+/* Sets the timer for the next of them. */
+static void look_at_fates(struct ecs_tasks *s)
+{
+    int64_t next = INT64_MAX;
+    for (const struct ecs_task *t = s->first; t; t = t->next)
+        if (ecs_fate_strikes(t->fate) && !t->fate_struck && t->state == ECS_RUNNING &&
+            t->started_ms + t->fate_ms < next)
+            next = t->started_ms + t->fate_ms;
+    loop_cancel(s->local->loop, MOVE(s->fates));
+    if (next == INT64_MAX)
+        return;
+    int64_t wait_ms = next - now(s);
+    s->fates = loop_after(s->local->loop, wait_ms > 0 ? wait_ms : 0, on_fates, s);
 }
 
 /* ---- adding -----------------------------------------------------------------------------------*/
@@ -234,13 +305,12 @@ void ecs_tasks_add(struct ecs_tasks *s, struct ecs_task *const *tasks, size_t co
     for (size_t i = 0; i < count; i++) {
         tasks[i]->number = ++s->last_number;
         append(s, tasks[i]);
-        save(s, tasks[i]);
+        save_change(s, tasks[i]);
     }
     if (token)
         save_token(s, token, tasks, count);
     store_commit(s->local->store);
-    if (!s->begin)
-        s->begin = loop_after(s->local->loop, 0, begin_new, s);
+    begin_soon(s);
 }
 
 /* A task that is not here any more has stopped more than an hour ago. */
@@ -404,6 +474,7 @@ struct ecs_tasks *ecs_tasks_new(const struct local *local, struct error *err)
     for (struct ecs_task *t = s->first; t; t = t->next)
         if (t->state != ECS_STOPPED)
             take_up(s, t);
+    look_at_fates(s);
     purge(s);
     return s;
 fail:
@@ -416,6 +487,7 @@ void ecs_tasks_free(struct ecs_tasks *s)
     if (!s)
         return;
     loop_cancel(s->local->loop, s->begin);
+    loop_cancel(s->local->loop, s->fates);
     loop_cancel(s->local->loop, s->purge);
     if (s->driver)
         s->driver->free(s->driver);

@@ -192,7 +192,8 @@ static void run_plain(struct lambda *l, struct aws_request *r, const struct call
         aws_reply(r, 204, NULL, NULL, 0, NULL);
         return;
     }
-    if (lambda_call(l, c->target.config->name, payload, len, sync ? on_plain_done : on_async_done,
+    if (lambda_call(l, c->target.config->name, payload, len,
+                    httpd_header(r->http, "X-Amzn-Trace-Id"), sync ? on_plain_done : on_async_done,
                     sync ? r : NULL, &err) < 0)
         answer_throttled(r);
     else if (sync)

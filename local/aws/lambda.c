@@ -60,7 +60,7 @@ static void plain_done(void *arg, const struct invocation_outcome *o)
 }
 
 int lambda_call(struct lambda *l, const char *name, const char *payload, size_t len,
-                lambda_done_fn *done, void *arg, struct error *err)
+                const char *trace, lambda_done_fn *done, void *arg, struct error *err)
 {
     struct function *f = map_get(&l->by_name, name);
     if (!f)
@@ -82,7 +82,8 @@ int lambda_call(struct lambda *l, const char *name, const char *payload, size_t 
     const struct invocation_handler handler = { .begin = plain_begin,
                                                 .done = plain_done,
                                                 .arg = c };
-    function_invoke(f, "$LATEST", NULL, &handler);
+    auto_free char *own = trace ? NULL : start_new_trace(lambda_now_ms(l));
+    function_invoke(f, "$LATEST", trace ? trace : own, &handler);
     return 0;
 }
 

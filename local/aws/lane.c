@@ -7,6 +7,7 @@
 #include "local/aws/error_object.h"
 #include "local/aws/events.h"
 #include "local/aws/invoke.h"
+#include "local/aws/outbox.h"
 #include "local/aws/outcome.h"
 #include "local/aws/state.h"
 
@@ -271,6 +272,7 @@ void lane_close(struct lambda *l, struct execution *e, enum execution_status sta
     event_execution_closed(l->store, e, now);
     int64_t days = function_config(e->function)->retention_days;
     execution_store_close(l->store, e, now + days * DAY_MS);
+    outbox_execution(l->local->outbox, e);
     log_info(l->local->log, log_event("execution_closed"), log_str("execution", e->id),
              log_str("name", e->name), log_str("status", execution_status_name(status)));
     if (e->lane == LANE_QUEUED && e->invocation)

@@ -4,6 +4,7 @@
 
 #include "local/aws/events.h"
 #include "local/aws/lane.h"
+#include "local/aws/outbox.h"
 #include "shared/base/encode.h"
 
 #define MAX_WAITING 20000
@@ -11,7 +12,7 @@
 
 /* https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
  */
-static char *new_trace(int64_t now_ms)
+char *start_new_trace(int64_t now_ms)
 {
     uint8_t bytes[12];
     char hex[25];
@@ -37,12 +38,13 @@ struct execution *start_execution(struct lambda *l, const struct start *s)
     e->timeout_at_ms = e->start_ms + e->timeout_s * 1000;
     e->input = s->input ? mem_dup_len(s->input, s->input_len) : NULL;
     e->input_len = s->input_len;
-    e->trace = s->trace ? mem_dup(s->trace) : new_trace(e->start_ms);
+    e->trace = s->trace ? mem_dup(s->trace) : start_new_trace(e->start_ms);
     e->metered = 1;
     e->lane = LANE_QUEUED;
     store_begin(l->local->store);
     execution_store_insert(l->store, e);
     event_execution_started(l->store, e, e->start_ms);
+    outbox_execution(l->local->outbox, e);
     lane_begin(l, e);
     store_commit(l->local->store);
     return e;

@@ -18,6 +18,8 @@ struct start {
 struct execution *start_execution(struct lambda *l, const struct start *s);
 /* The record of an execution of that name which is still kept, or NULL. The caller's. */
 struct execution *start_find_name(struct lambda *l, const char *name) CHECKED;
+/* A header for what begins here (not sampled); the caller's. */
+char *start_new_trace(int64_t now_ms) CHECKED;
 /* Too much waits for this function already. */
 bool start_is_full(const struct function *f);
 

@@ -97,6 +97,7 @@ static int start_local_aws(struct stack *s, const struct stack_options *o, struc
         .launcher_env = o->launcher_env,
         .launcher_timeout_s = o->launcher_timeout_s,
         .execution_timeout_s = o->execution_timeout_s,
+        .events = o->events,
     };
     auto_free char *config = stack_config_text(&c);
     auto_free char *config_file = mem_printf("%s/local-aws.json", s->state_dir);

@@ -21,6 +21,7 @@ struct stack_options {
     const char *const *receiver_env;
     int launcher_timeout_s;  /* 0: 60 */
     int execution_timeout_s; /* 0: a day */
+    bool events;             /* ECS's and Lambda's events go to the launcher's handler events */
 };
 
 /* Starts everything and waits until it serves. NULL with *err, and nothing left behind, where it

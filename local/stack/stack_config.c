@@ -82,6 +82,28 @@ static struct json_object *route(const char *path, const char *kind, const char 
     return r;
 }
 
+static struct json_object *words(const char *const *list)
+{
+    struct json_object *o = json_object_new_array();
+    for (; *list; list++)
+        json_object_array_add(o, json_object_new_string(*list));
+    return o;
+}
+
+/* What design and template subscribe the handler to. */
+static void add_events(const struct stack_config *c, struct json_object *root,
+                       struct json_object *functions)
+{
+    static const char *const ecs[] = { "STOPPED", NULL };
+    static const char *const executions[] = { "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", NULL };
+    struct json_object *events = json_object_new_object();
+    json_add_str(events, "function", "events");
+    json_add(events, "ecs", words(ecs));
+    json_add(events, "executions", words(executions));
+    json_add(functions, "events", function(c, "events", 60, 4));
+    json_add(root, "events", events);
+}
+
 char *stack_config_text(const struct stack_config *c)
 {
     auto_free char *callback_run = mem_printf("%s/callback-run", c->bin_dir);
@@ -104,6 +126,8 @@ char *stack_config_text(const struct stack_config *c)
     json_add(launcher, "aliases", aliases);
     json_add(functions, "launcher", launcher);
     json_add(functions, "api", function(c, "api", 30, 4));
+    if (c->events)
+        add_events(c, root, functions);
     json_add(root, "functions", functions);
 
     struct json_object *definitions = json_object_new_object();

@@ -10,18 +10,52 @@
 
 #define PAUSE_MS 10
 
-static char *config_text(int target)
+/* A function as a shell script (durable-protocol section 2.1). */
+static const char FUNCTION[] =
+    "cd $DIR || exit 1\n"
+    "api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation\n"
+    "while curl -s -D head.$$ -o body.$$ $api/next; do\n"
+    "  id=$(sed -n 's/^Lambda-Runtime-Aws-Request-Id: \\([0-9a-f-]*\\).*/\\1/Ip' head.$$)\n"
+    "  sed -n 's/^Lambda-Runtime-Trace-Id: //Ip' head.$$ >>traces\n"
+    "  if [ -e fail ]; then\n"
+    "    echo x >>failed\n"
+    "    curl -s -d '{\"errorType\":\"Ordered\"}' $api/$id/error >/dev/null\n"
+    "  else\n"
+    "    { cat body.$$; echo; } >>events\n"
+    "    curl -s -d '{}' $api/$id/response >/dev/null\n"
+    "  fi\n"
+    "done\n";
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+    auto_free char *path = mem_printf("%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static char *events_text(const char *dir)
+{
+    return mem_printf(
+        ",\"functions\":{\"events\":{\"command\":[\"/bin/sh\",\"%s/function.sh\"],"
+        "\"environment\":{\"DIR\":\"%s\"},\"maxConcurrency\":1},"
+        "\"launcher\":{\"command\":[\"/bin/false\"],\"durable\":{}}},"
+        "\"events\":{\"function\":\"events\",\"ecs\":[\"RUNNING\",\"STOPPED\"],"
+        "\"executions\":[\"RUNNING\",\"SUCCEEDED\",\"FAILED\",\"TIMED_OUT\",\"STOPPED\"]}",
+        dir, dir);
+}
+
+static char *config_text(int target, const char *more)
 {
     return mem_printf(
         "{\"credentials\":{\"test\":\"test\"},\"cluster\":\"local\",\"taskDefinitions\":{\"job\":"
         "{\"revision\":2,\"containers\":[{\"name\":\"job\",\"command\":[\"/bin/true\"],"
         "\"environment\":{\"FROM\":\"definition\"},\"stopTimeoutSeconds\":1}]}},"
-        "\"httpApi\":[{\"path\":\"/v1/callbacks\",\"proxy\":\"http://127.0.0.1:%d\"}]}",
-        target);
+        "\"httpApi\":[{\"path\":\"/v1/callbacks\",\"proxy\":\"http://127.0.0.1:%d\"}]%s}",
+        target, more);
 }
 
 /* local-aws with its own state; `target` is the port behind /v1/callbacks. */
-void local_rig_begin_with(struct local_rig *r, int target)
+static void begin(struct local_rig *r, int target, bool events)
 {
     struct error err = { 0 };
     *r = (struct local_rig){ 0 };
@@ -34,9 +68,10 @@ void local_rig_begin_with(struct local_rig *r, int target)
     auto_free char *log = mem_printf("%s/log", r->dir);
     auto_free char *aws_at = mem_printf("127.0.0.1:%d", program_free_port());
     auto_free char *http_at = mem_printf("127.0.0.1:%d", program_free_port());
-    auto_free char *text = config_text(target);
-    FILE *f = fopen(config, "w");
-    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    auto_free char *more = events ? events_text(r->dir) : mem_dup("");
+    auto_free char *text = config_text(target, more);
+    write_file(r->dir, "config.json", text);
+    write_file(r->dir, "function.sh", FUNCTION);
     const char *argv[] = { binary,         "--config", config,          "--state", state,
                            "--aws-listen", aws_at,     "--http-listen", http_at,   NULL };
     const char *env[] = { "PATH=/usr/local/bin:/usr/bin:/bin",
@@ -57,9 +92,19 @@ void local_rig_begin_with(struct local_rig *r, int target)
     aws_set_retry(r->aws, 1, 10, 10);
 }
 
+void local_rig_begin_with(struct local_rig *r, int target)
+{
+    begin(r, target, false);
+}
+
 void local_rig_begin(struct local_rig *r)
 {
-    local_rig_begin_with(r, 1);
+    begin(r, 1, false);
+}
+
+void local_rig_begin_events(struct local_rig *r)
+{
+    begin(r, 1, true);
 }
 
 void local_rig_end(struct local_rig *r)

@@ -22,6 +22,10 @@ struct local_rig {
  * one where nobody listens. */
 void local_rig_begin(struct local_rig *r);
 void local_rig_begin_with(struct local_rig *r, int target);
+/* With a function "events", one environment, that gets the events of tasks that are RUNNING or
+ * STOPPED and of all executions. It appends each to DIR/events, one a line, and the trace header to
+ * DIR/traces; where there is a file DIR/fail, it fails. */
+void local_rig_begin_events(struct local_rig *r);
 /* Stops it; an end that is not clean fails the test. */
 void local_rig_end(struct local_rig *r);
 /* After program_kill or program_stop. */

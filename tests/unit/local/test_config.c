@@ -19,7 +19,7 @@ Test(config, reads_everything_and_fills_in_defaults)
         "\"taskDefinitions\":{\"job\":{\"containers\":[{\"name\":\"job\",\"entryPoint\":[\"/c\","
         "\"--\"]}]}},"
         "\"httpApi\":[{\"path\":\"/workflows\",\"function\":\"api\"},{\"path\":\"/v1\",\"proxy\":"
-        "\"http://127.0.0.1:1\"}]}";
+        "\"http://127.0.0.1:1\"}],\"events\":{\"function\":\"api\",\"ecs\":[\"STOPPED\"]}}";
     struct error err;
     struct config *c = parse(text, &err);
     cr_assert_not_null(c, "%s", err.msg);
@@ -46,6 +46,10 @@ Test(config, reads_everything_and_fills_in_defaults)
     cr_assert_eq(t->containers[0].stop_timeout_s, 30);
     cr_assert_null(t->containers[0].command[0]);
     cr_assert_str_eq(c->routes[1].proxy, "http://127.0.0.1:1");
+    cr_assert_str_eq(c->events.function, "api");
+    cr_assert_str_eq(c->events.ecs[0], "STOPPED");
+    cr_assert_null(c->events.ecs[1]);
+    cr_assert_null(c->events.executions[0]);
     config_free(c);
 }
 
@@ -91,6 +95,19 @@ Test(config, names_the_place_of_what_is_wrong)
         { WITH("\"httpApi\":[{\"path\":\"/x\"}]"), "/httpApi/0: " },
         { WITH("\"httpApi\":[{\"path\":\"/x\",\"function\":\"f\"}]"), "/httpApi/0/function: " },
         { WITH("\"httpApi\":[{\"path\":\"/x\",\"proxy\":\"ftp://a\"}]"), "/httpApi/0/proxy: " },
+        { WITH("\"events\":[]"), "/events: " },
+        { WITH("\"events\":{}"), "/events/function: " },
+        { WITH("\"events\":{\"function\":\"f\"}"), "/events/function: " },
+        { WITH("\"functions\":{\"f\":{\"command\":[\"x\"],\"durable\":{}}},"
+               "\"events\":{\"function\":\"f\"}"),
+          "/events/function: " },
+        { WITH("\"events\":{\"function\":\"f\",\"ecs\":[\"DONE\"]}"), "/events/ecs/0: " },
+        { WITH("\"events\":{\"function\":\"f\",\"ecs\":[\"STOPPED\",\"STOPPED\"]}"),
+          "/events/ecs/1: " },
+        { WITH("\"events\":{\"function\":\"f\",\"executions\":[7]}"), "/events/executions/0: " },
+        { WITH("\"events\":{\"function\":\"f\",\"executions\":[\"PENDING\"]}"),
+          "/events/executions/0: " },
+        { WITH("\"events\":{\"function\":\"f\",\"more\":1}"), "/events/more: " },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error err;

@@ -58,6 +58,55 @@ Test(faults, meets_one_at_a_time_the_oldest_first)
     faults_free(f);
 }
 
+Test(faults, orders_what_becomes_of_tasks)
+{
+    static const struct {
+        const char *word;
+        enum ecs_fate fate;
+    } cases[] = {
+        { "no-capacity", ECS_FATE_NO_CAPACITY },     { "never-starts", ECS_FATE_NEVER_STARTS },
+        { "image-pull", ECS_FATE_IMAGE_PULL },       { "spot", ECS_FATE_SPOT },
+        { "out-of-memory", ECS_FATE_OUT_OF_MEMORY }, { "no-container", ECS_FATE_NO_CONTAINER },
+        { "stopped-by-user", ECS_FATE_STOPPED },
+    };
+    struct faults *f = faults_new();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_free char *json = mem_printf("{\"operation\":\"RunTask\",\"action\":\"task\","
+                                          "\"outcome\":\"%s\",\"delayMs\":7,\"message\":\"m\"}",
+                                          cases[i].word);
+        cr_assert_eq(add(f, json, NULL), 0, "%s", json);
+        struct fault *fault = faults_take(f, "RunTask");
+        cr_assert_eq(fault->action, FAULT_TASK);
+        cr_assert_eq(fault->outcome, cases[i].fate);
+        cr_assert_str_eq(ecs_fate_word(fault->outcome), cases[i].word);
+        cr_assert_eq(fault->delay_ms, 7);
+        cr_assert_str_eq(fault->message, "m");
+        fault_free(fault);
+    }
+    faults_free(f);
+}
+
+Test(faults, of_events_are_met_by_events_alone_and_by_their_source)
+{
+    struct faults *f = faults_new();
+    cr_assert_eq(add(f, "{\"operation\":\"*\",\"action\":\"drop\",\"times\":-1}", NULL), 0);
+    cr_assert_null(faults_take_event(f, "aws.ecs"), "an event is no request");
+    faults_clear(f);
+    cr_assert_eq(add(f,
+                     "{\"operation\":\"PutEvents\",\"action\":\"double\",\"source\":"
+                     "\"aws.ecs\",\"skip\":1}",
+                     NULL),
+                 0);
+    cr_assert_null(faults_take_event(f, "aws.lambda"));
+    cr_assert_null(faults_take_event(f, "aws.ecs"), "the first one passes");
+    struct fault *fault = faults_take_event(f, "aws.ecs");
+    cr_assert_eq(fault->action, FAULT_DOUBLE);
+    fault_free(fault);
+    cr_assert_null(faults_take_event(f, "aws.ecs"));
+    cr_assert_null(faults_take_event(NULL, "aws.ecs"));
+    faults_free(f);
+}
+
 Test(faults, refuses_what_makes_no_sense)
 {
     static const struct {
@@ -77,6 +126,15 @@ Test(faults, refuses_what_makes_no_sense)
         { "{\"operation\":\"*\",\"action\":\"delay\",\"delayMs\":-1}", "/delayMs" },
         { "{\"operation\":\"*\",\"action\":\"kill-function\"}", "/function" },
         { "{\"operation\":\"*\",\"action\":\"drop\",\"more\":1}", "/more" },
+        { "{\"operation\":\"RunTask\",\"action\":\"task\"}", "/outcome" },
+        { "{\"operation\":\"RunTask\",\"action\":\"task\",\"outcome\":\"rain\"}", "/outcome" },
+        { "{\"operation\":\"RunTask\",\"action\":\"task\",\"outcome\":1}", "/outcome" },
+        { "{\"operation\":\"RunTask\",\"action\":\"drop\",\"outcome\":\"spot\"}", "/outcome" },
+        { "{\"operation\":\"*\",\"action\":\"task\",\"outcome\":\"spot\"}", "/action" },
+        { "{\"operation\":\"PutEvents\",\"action\":\"error\"}", "/action" },
+        { "{\"operation\":\"RunTask\",\"action\":\"double\"}", "/action" },
+        { "{\"operation\":\"RunTask\",\"action\":\"drop\",\"source\":\"aws.ecs\"}", "/source" },
+        { "{\"operation\":\"PutEvents\",\"action\":\"drop\",\"source\":\"aws.s3\"}", "/source" },
     };
     struct faults *f = faults_new();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
