@@ -76,7 +76,12 @@ UNIT_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 INTEGRATION_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(INTEGRATION_SRC))
 TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(HARNESS_SRC)
 
-ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC)
+# Programs of storms and measurements have a main(); what is beside them they share.
+BENCH_MAIN := $(addprefix tests/bench/,engine_stub.c receiver_storm.c)
+BENCH_SRC := $(filter-out $(BENCH_MAIN),$(sort $(wildcard tests/bench/*.c)))
+BENCH_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_MAIN))
+
+ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
 .PHONY: all
@@ -128,9 +133,12 @@ $(BUILD)/tests/$(1): $(OBJ)/tests/$(1).o $(if $(filter $(2),$(ROOMS)),$(call roo
 endef
 $(foreach s,$(UNIT_SRC),$(eval $(call unit_rule,$(patsubst tests/%.c,%,$(s)),$(notdir $(patsubst %/,%,$(dir $(s)))))))
 
-$(INTEGRATION_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(call objects,$(HARNESS_SRC)) \
+$(INTEGRATION_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(call objects,$(HARNESS_SRC) $(BENCH_SRC)) \
 		$(call room_archive,stack) $(LIBS)
 	$(call link,-lcriterion)
+
+$(BENCH_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(call objects,$(BENCH_SRC)) $(call room_archive,stack) $(LIBS)
+	$(call link,)
 
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
@@ -145,7 +153,7 @@ up: all ## start everything and keep it running; prints the URLs and commands to
 
 # ---- test --------------------------------------------------------------------------------------
 .PHONY: tests
-tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BINARIES) ## build the tests
+tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(BINARIES) ## build the tests
 
 .PHONY: test
 test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)
@@ -160,8 +168,12 @@ endif
 check: tests ## the tests of this variant only
 	@tests/run $(BUILD)/tests
 
+.PHONY: chaos-receiver
+chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store
+	@tests/bench/chaos-receiver
+
 .PHONY: bench
-bench: all ## measure, beside the peers that are there (tests/bench/run NAME... for some)
+bench: all $(BENCH_BIN) ## measure, beside the peers that are there (tests/bench/run NAME... for some)
 	@tests/bench/run
 
 # ---- checks ------------------------------------------------------------------------------------
