@@ -6,6 +6,7 @@
 #include "launcher/input.h"
 #include "launcher/plan.h"
 #include "launcher/policy.h"
+#include "launcher/trace.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/digest.h"
 #include "shared/base/encode.h"
@@ -95,6 +96,20 @@ static void answer(struct api_call *c)
     api_reply_header(c->reply, "location", url);
 }
 
+/* The trace that Lambda shall carry on: the client's own, or API Gateway's; NULL: none. */
+static const char *find_trace(struct api_call *c, char out[TRACE_XRAY])
+{
+    const char *client = api_request_header(c->req, "traceparent");
+    const char *gateway = api_request_header(c->req, "x-amzn-trace-id");
+    char parent[TRACE_PARENT] = "";
+    if (client && trace_to_xray(client, out) == 0)
+        return out;
+    /* Read and written anew: nothing else of a client's header goes into a request to AWS. */
+    if (gateway && trace_from_xray(gateway, parent) == 0 && trace_to_xray(parent, out) == 0)
+        return out;
+    return NULL;
+}
+
 void api_post(struct api_call *c)
 {
     struct error err = { 0 };
@@ -102,7 +117,9 @@ void api_post(struct api_call *c)
     auto_buf struct buf name = BUF_INIT(WORKFLOW_ID_PART);
     if (read_document(c, &payload) < 0 || make_name(c, &name) < 0)
         return;
+    char trace[TRACE_XRAY];
     const struct lambda_invoke invoke = {
+        .trace_header = find_trace(c, trace),
         .function = c->tools->cfg->workflow_function,
         .type = "Event",
         .execution_name = buf_str(&name),

@@ -71,6 +71,9 @@ enum durable_rc attempt_run(struct durable_ctx *ctx, struct attempt *a, struct j
         durable_error_set(err, "Workflow.RegistrationFailed", "%s", why.msg);
         return DURABLE_FAILED;
     }
+    if (trace_from_xray(durable_trace_header(ctx), a->traceparent) < 0)
+        a->traceparent[0] = '\0';
+    receiver_client_set_trace(a->tools->receiver, a->traceparent);
     DURABLE_TRY(attempt_start(ctx, a, err));
     enum durable_rc rc = durable_callback_result(ctx, &a->callback, out, err);
     return rc == DURABLE_FAILED ? attempt_end(ctx, a, out, err) : rc;

@@ -50,6 +50,7 @@ struct attempt {
     /* made by attempt_run */
     struct durable_callback callback;
     char public_id[TOKEN_PUBLIC_ID];
+    char traceparent[TRACE_PARENT]; /* recorded by the step register; "": none */
     char *job_token;
     char *launcher_token;
     char *started_by;

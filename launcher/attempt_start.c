@@ -44,10 +44,11 @@ static void registration(const struct attempt *a, struct buf *body)
     buf_add_char(body, '}');
 }
 
+/* The result records the trace of the invocation that registered: RunTask's bytes follow from it.
+ */
 static int register_body(struct durable_step *step, void *arg, struct json_object **out,
                          struct durable_error *err)
 {
-    (void)out;
     struct attempt *a = arg;
     struct error why = { 0 };
     attempt_step_begin(step, a->tools);
@@ -57,6 +58,10 @@ static int register_body(struct durable_step *step, void *arg, struct json_objec
                           &why) < 0)
         return attempt_step_error(err, why.retryable || why.code == ERR_PROTOCOL,
                                   "register the job", &why);
+    if (a->traceparent[0]) {
+        *out = json_object_new_object();
+        json_add_str(*out, "traceparent", a->traceparent);
+    }
     return 0;
 }
 
@@ -101,6 +106,7 @@ static void request(const struct attempt *a, const char *client_token, struct bu
         .token = a->job_token,
         .client_token = client_token,
         .started_by = a->started_by,
+        .traceparent = a->traceparent,
     };
     plan_run_task(a->tools->cfg, a->in, &job, body);
 }
@@ -211,12 +217,16 @@ static enum durable_rc refused_start(struct durable_ctx *ctx, struct attempt *a,
 enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct durable_error *err)
 {
     const struct durable_step_opts opts = { .retry = patience };
+    auto_json struct json_object *registered = NULL;
     auto_json struct json_object *result = NULL;
-    enum durable_rc rc = durable_step(ctx, "register", register_body, a, &opts, NULL, err);
+    enum durable_rc rc = durable_step(ctx, "register", register_body, a, &opts, &registered, err);
     if (rc == DURABLE_FAILED)
         return give_up(ctx, a, "Workflow.RegistrationFailed", err->message, false, err);
     if (rc != DURABLE_OK)
         return rc;
+    const char *trace = json_get_str(registered, "traceparent");
+    snprintf(a->traceparent, sizeof(a->traceparent), "%s", trace ? trace : "");
+    receiver_client_set_trace(a->tools->receiver, a->traceparent);
     rc = run_task(ctx, a, &result, err);
     if (rc == DURABLE_FAILED)
         return give_up(ctx, a, "Task.StartFailed", err->message, true, err);

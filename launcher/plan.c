@@ -15,8 +15,10 @@ static void environment_fill(struct environment *e, const struct config *c, cons
                              const struct plan_job *job)
 {
     size_t own = 0;
-    while (in->environment[own].name)
-        own++;
+    bool trace = job->traceparent && job->traceparent[0];
+    for (; in->environment[own].name; own++)
+        if (strcmp(in->environment[own].name, "TRACEPARENT") == 0)
+            trace = false;
     snprintf(e->heartbeat, sizeof(e->heartbeat), "%lld", (long long)in->heartbeat_s);
     snprintf(e->stop_timeout, sizeof(e->stop_timeout), "%lld", (long long)c->stop_timeout_s);
     const struct ecs_pair ours[] = {
@@ -26,9 +28,11 @@ static void environment_fill(struct environment *e, const struct config *c, cons
         { "STOP_TIMEOUT_SECONDS", e->stop_timeout },
         { "JOB_NAME", job->name },
     };
-    e->pairs = mem_array(own + ARRAY_LEN(ours) + 1, sizeof(*e->pairs));
+    e->pairs = mem_array(own + ARRAY_LEN(ours) + 2, sizeof(*e->pairs));
     memcpy(e->pairs, in->environment, own * sizeof(*e->pairs));
     memcpy(e->pairs + own, ours, sizeof(ours));
+    if (trace)
+        e->pairs[own + ARRAY_LEN(ours)] = (struct ecs_pair){ "TRACEPARENT", job->traceparent };
 }
 
 static struct ecs_run_task run_task(const struct config *c, const struct input *in,
@@ -97,11 +101,16 @@ int plan_check_size(const struct config *c, const struct input *in, struct json_
     char url[PLAN_URL_MAX + 1];
     char token[PLAN_TOKEN_MAX + 1];
     char name[PLAN_JOB_MAX + 1];
-    const struct plan_job widest = { .name = name, .callback_url = url, .token = token };
+    char trace[TRACE_PARENT];
+    const struct plan_job widest = {
+        .name = name, .callback_url = url, .token = token, .traceparent = trace
+    };
     const struct plan_job none = { .name = "", .callback_url = "", .token = "" };
     memset(url, '/', PLAN_URL_MAX);
     memset(token, 'x', PLAN_TOKEN_MAX);
     memset(name, 'x', PLAN_JOB_MAX);
+    memset(trace, 'x', TRACE_PARENT);
+    trace[TRACE_PARENT - 1] = '\0';
     url[PLAN_URL_MAX] = token[PLAN_TOKEN_MAX] = name[PLAN_JOB_MAX] = '\0';
 
     struct environment e = { .pairs = NULL };

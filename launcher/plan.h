@@ -6,6 +6,7 @@
 
 #include "launcher/config.h"
 #include "launcher/input.h"
+#include "launcher/trace.h"
 
 /* Room that a posted workflow must leave for what only the start knows: CALLBACK_URL, and a token
  * for a callback id of Lambda's longest (1,024 bytes). */
@@ -20,6 +21,7 @@ struct plan_job {
     const char *token;
     const char *client_token;
     const char *started_by;
+    const char *traceparent; /* TRACEPARENT, unless the workflow sets its own; NULL or "": none */
 };
 
 /* Appends RunTask's request. */

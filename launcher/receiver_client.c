@@ -1,5 +1,6 @@
 #include "launcher/receiver_client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ struct receiver_client {
     char *url;
     struct http_client *http;
     struct http_retry retry;
+    char trace[TRACE_PARENT];
 };
 
 struct receiver_client *receiver_client_new(const char *url, const struct clock *clock,
@@ -43,6 +45,11 @@ void receiver_client_set_retry(struct receiver_client *r, unsigned attempts, int
 {
     r->retry.attempts = attempts;
     r->retry.cap_ms = cap_ms;
+}
+
+void receiver_client_set_trace(struct receiver_client *r, const char *traceparent)
+{
+    snprintf(r->trace, sizeof(r->trace), "%s", traceparent);
 }
 
 void receiver_client_set_deadline(struct receiver_client *r, int64_t deadline_ms)
@@ -91,11 +98,12 @@ static int call(struct receiver_client *r, const char *method, const char *id, c
 {
     auto_free char *url = mem_printf("%s/v1/callbacks/%s", r->url, id);
     auto_secret char *bearer = mem_printf("Bearer %s", token);
-    const struct http_header headers[] = {
-        { "Authorization", bearer },
-        { body ? "Content-Type" : NULL, "application/json" },
-        { NULL, NULL },
-    };
+    struct http_header headers[4] = { { "Authorization", bearer } };
+    size_t n = 1;
+    if (body)
+        headers[n++] = (struct http_header){ "Content-Type", "application/json" };
+    if (r->trace[0])
+        headers[n] = (struct http_header){ "traceparent", r->trace };
     const struct http_request req = {
         .method = method,
         .url = url,

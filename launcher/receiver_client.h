@@ -10,6 +10,7 @@
 
 #include <json-c/json.h>
 
+#include "launcher/trace.h"
 #include "shared/aws/http.h"
 
 struct receiver_client;
@@ -20,6 +21,8 @@ struct receiver_client *receiver_client_new(const char *url, const struct clock 
 void receiver_client_free(struct receiver_client *r);
 /* Tries a call, and the cap of the waits between them; default 3 tries, 500 ms. */
 void receiver_client_set_retry(struct receiver_client *r, unsigned attempts, int64_t cap_ms);
+/* The W3C traceparent that calls carry from now on; copied; "": none. */
+void receiver_client_set_trace(struct receiver_client *r, const char *traceparent);
 /* When calls must have ended (monotonic clock, ms); 0: none. */
 void receiver_client_set_deadline(struct receiver_client *r, int64_t deadline_ms);
 

@@ -212,6 +212,11 @@ int64_t durable_execution_start_ms(const struct durable_ctx *ctx)
     return ctx->x->start_ms;
 }
 
+const char *durable_trace_header(const struct durable_ctx *ctx)
+{
+    return ctx->x->trace_header ? ctx->x->trace_header : "";
+}
+
 const char *durable_request_id(const struct durable_ctx *ctx)
 {
     return ctx->x->request_id;

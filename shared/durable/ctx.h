@@ -21,6 +21,7 @@ struct execution {
     const char *arn;
     char *name; /* owned: the record can be replaced */
     const char *request_id;
+    const char *trace_header; /* NULL: none */
     int64_t start_ms;
     int64_t deadline_ms;
     struct journal *journal;

@@ -194,6 +194,8 @@ const char *durable_execution_name(const struct durable_ctx *ctx);
 /* When the execution started, ms since 1970: the same on each replay. */
 int64_t durable_execution_start_ms(const struct durable_ctx *ctx);
 const char *durable_request_id(const struct durable_ctx *ctx);
+/* The X-Ray header that Lambda gave this invocation, or "": it may differ between invocations. */
+const char *durable_trace_header(const struct durable_ctx *ctx);
 /* The context is re-living what is recorded: its next operation has a record, or the body of a
  * finished child runs again for a result over 256 KiB. */
 bool durable_is_replaying(const struct durable_ctx *ctx);

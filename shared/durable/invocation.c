@@ -208,6 +208,7 @@ int invocation_run(const struct invocation *inv, durable_fn *handler, void *arg,
 
     struct execution x = { .arn = e.arn,
                            .request_id = inv->request_id,
+                           .trace_header = inv->trace_header,
                            .deadline_ms = inv->deadline_ms,
                            .journal = journal_new(),
                            .edge = inv->edge };

@@ -11,6 +11,7 @@ struct invocation {
     const char *event;
     size_t event_len;
     const char *request_id;
+    const char *trace_header; /* NULL: none */
     int64_t deadline_ms;
     const struct durable_edge *edge;
 };

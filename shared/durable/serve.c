@@ -68,6 +68,7 @@ static int on_invocation(const struct lambda_invocation *inv, void *arg, struct 
     const struct invocation i = { .event = inv->payload,
                                   .event_len = inv->payload_len,
                                   .request_id = inv->request_id,
+                                  .trace_header = inv->trace_id,
                                   .deadline_ms = inv->deadline_ms,
                                   .edge = &s->edge };
     return invocation_run(&i, s->handler, s->arg, response, err);

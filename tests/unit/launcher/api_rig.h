@@ -94,8 +94,9 @@ struct ask {
     const char *method;
     const char *path;
     const char *query;
-    const char *type; /* Content-Type */
-    const char *key;  /* Idempotency-Key */
+    const char *type;  /* Content-Type */
+    const char *key;   /* Idempotency-Key */
+    const char *trace; /* traceparent */
     const char *caller;
     const char *stage;
     const char *body;
@@ -115,6 +116,8 @@ static struct json_object *event_of(const struct ask *a)
     json_add_str(event, "rawQueryString", a->query ? a->query : "");
     json_add_str(headers, "content-type", a->type);
     json_add_str(headers, "idempotency-key", a->key);
+    json_add_str(headers, "traceparent", a->trace);
+    json_add_str(headers, "x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678");
     json_add(event, "headers", headers);
     json_add_str(http, "method", a->method);
     json_add(context, "http", http);

@@ -27,7 +27,8 @@ struct fake_asked {
     char operation[32];
     char path[512]; /* with the query */
     char auth[2048];
-    char name[80]; /* X-Amz-Durable-Execution-Name */
+    char name[80];  /* X-Amz-Durable-Execution-Name */
+    char trace[96]; /* X-Amzn-Trace-Id */
     char *body;
 };
 
@@ -116,6 +117,8 @@ static void fake_handle(struct httpd_request *req, void *arg)
         snprintf(a->operation, sizeof(a->operation), "%s", operation);
         snprintf(a->path, sizeof(a->path), "%s%s%s", httpd_path(req), *query ? "?" : "", query);
         snprintf(a->auth, sizeof(a->auth), "%s", auth ? auth : "");
+        const char *trace = httpd_header(req, "X-Amzn-Trace-Id");
+        snprintf(a->trace, sizeof(a->trace), "%s", trace ? trace : "");
         snprintf(a->name, sizeof(a->name), "%s", name ? name : "");
         snprintf(arn, sizeof(arn), FAKE_ARN, a->name);
         a->body = mem_dup_len(body, len);

@@ -54,6 +54,33 @@ Test(api, sends_the_same_payload_for_the_same_content)
     rig_release(&r);
 }
 
+Test(api, passes_the_trace_on_beside_the_payload)
+{
+    static const char *const traces[][2] = {
+        { "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+          "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1" },
+        { "nonsense\r\nX: y",
+          "Root=1-67891233-abcdef012345678912345678;Parent=2345678912345678;Sampled=0" },
+        { NULL, "Root=1-67891233-abcdef012345678912345678;Parent=2345678912345678;Sampled=0" },
+    };
+    struct rig r;
+    rig_init(&r, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(traces); i++) {
+        const struct ask a = { .method = "POST",
+                               .path = "/workflows",
+                               .type = JSON_TYPE,
+                               .key = "k",
+                               .trace = traces[i][0],
+                               .body = GOOD };
+        cr_assert_eq(ask(&r, &a), 202);
+        const struct fake_asked *invoke = fake_nth(r.aws, "Invoke", i);
+        cr_expect_str_eq(invoke->trace, traces[i][1]);
+        cr_expect_str_eq(invoke->body, fake_nth(r.aws, "Invoke", 0)->body);
+        cr_expect_str_eq(invoke->name, fake_nth(r.aws, "Invoke", 0)->name);
+    }
+    rig_release(&r);
+}
+
 Test(api, takes_a_base64_body)
 {
     struct rig r;

@@ -34,8 +34,11 @@ static void parse(const char *json, struct input *in)
     cr_assert_eq(input_parse(doc, allowed, in, &faults), 0, "%s", json);
 }
 
-static const struct plan_job job = { "job", "http://c/v1/callbacks/x", "v1.k.T", "t0",
-                                     "durable/e" };
+static const struct plan_job job = { .name = "job",
+                                     .callback_url = "http://c/v1/callbacks/x",
+                                     .token = "v1.k.T",
+                                     .client_token = "t0",
+                                     .started_by = "durable/e" };
 
 Test(plan, asks_for_what_input_and_configuration_say)
 {
@@ -149,4 +152,36 @@ Test(plan, names_the_samples_message)
     parse(buf_str(&json), &in);
     cr_assert_eq(plan_check_size(&c, &in, &faults), -1);
     cr_expect_str_eq(json_get_str(json_object_array_get_idx(faults, 0), "pointer"), "/message");
+}
+
+Test(plan, carries_the_trace_unless_the_workflow_has_its_own)
+{
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    static const struct {
+        const char *input;
+        const char *trace;
+        const char *expected; /* NULL: no such variable */
+    } table[] = {
+        { "{\"pattern\":\"callback\"}", trace, trace },
+        { "{\"pattern\":\"callback\"}", "", NULL },
+        { "{\"pattern\":\"callback\"}", NULL, NULL },
+        { "{\"pattern\":\"callback\",\"task\":{\"environment\":{\"TRACEPARENT\":\"mine\"}}}", trace,
+          "mine" },
+    };
+    struct config c = config();
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        auto_input struct input in = { 0 };
+        auto_buf struct buf body = BUF_INIT(10000);
+        struct plan_job traced = job;
+        traced.traceparent = table[i].trace;
+        parse(table[i].input, &in);
+        plan_run_task(&c, &in, &traced, &body);
+        const char *found = strstr(buf_str(&body), "\"TRACEPARENT\"");
+        cr_assert_eq(!found, !table[i].expected, "case %zu: %s", i, buf_str(&body));
+        if (!found)
+            continue;
+        auto_free char *pair = mem_printf("\"TRACEPARENT\",\"value\":\"%s\"", table[i].expected);
+        cr_expect_eq(strncmp(found, pair, strlen(pair)), 0, "%s", found);
+        cr_expect_null(strstr(found + 1, "\"TRACEPARENT\""), "once only");
+    }
 }
