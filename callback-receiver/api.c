@@ -392,7 +392,7 @@ static void handle_callback(struct api *a, struct httpd_request *req)
         ask_free(ask);
         return;
     }
-    enum auth verdict = auth_check(a->cfg.keys, httpd_header(req, "Authorization"), id,
+    enum auth verdict = keys_check(a->cfg.keys, httpd_header(req, "Authorization"), id,
                                    route->scopes, ask->op.now_ms / 1000, &ask->token);
     if (verdict != AUTH_OK) {
         deny(a, req, id, verdict);
@@ -413,7 +413,7 @@ void api_headers(struct httpd_request *req, void *arg)
     const struct route *route = resolve(a, req, &id);
     if (!route)
         return;
-    enum auth verdict = auth_check(a->cfg.keys, httpd_header(req, "Authorization"), id,
+    enum auth verdict = keys_check(a->cfg.keys, httpd_header(req, "Authorization"), id,
                                    route->scopes, clock_wall_ms(clock_system()) / 1000, &token);
     token_content_wipe(&token);
     if (verdict != AUTH_OK)

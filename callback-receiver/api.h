@@ -6,11 +6,12 @@
 #define RECEIVER_API_H
 
 #include "callback-receiver/delivery.h"
+#include "callback-receiver/keys.h"
 
 struct api;
 
 struct api_config { /* all borrowed */
-    const struct token_keys *keys;
+    struct keys *keys;
     struct writer *writer;
     struct waiters *waiters;
     struct delivery *delivery;

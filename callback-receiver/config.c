@@ -22,6 +22,10 @@ static int with_table(struct config *c, use_fn *use, void *arg)
           "where callbacks are kept: sqlite:FILE" },
         { NULL, "CALLBACK_TOKEN_KEYS", OPT_SECRET, &c->token_keys, NULL, 0, 0, NULL,
           "{\"KID\": \"at least 43 random characters\", ...}" },
+        { "callback-token-keys-secret", "CALLBACK_TOKEN_KEYS_SECRET", OPT_STR,
+          &c->token_keys_secret, NULL, 0, 0, "ARN", "the secret that holds them instead" },
+        { "keys-refresh-seconds", "KEYS_REFRESH_SECONDS", OPT_INT, &c->keys_refresh_s, "300", 1,
+          86400, "SECONDS", "how often that secret is read anew" },
         { "token-kid", "CALLBACK_TOKEN_KID", OPT_STR, &c->token_kid, NULL, 0, 0, "KID",
           "the key that seals; needed where there are several" },
         { "max-connections", "MAX_CONNECTIONS", OPT_INT, &c->max_connections, "16384", 64, 1000000,
@@ -80,11 +84,14 @@ static int check(struct config *c, struct error *err)
 {
     if (log_level_parse(c->log_level_word, &c->log_level) < 0)
         return error_set(err, ERR_INVALID, 0, "LOG_LEVEL: must be debug, info, warn or error");
-    if (!c->token_keys)
+    if (!c->token_keys && !c->token_keys_secret)
         return error_set(err, ERR_INVALID, 0,
                          "CALLBACK_TOKEN_KEYS is missing: {\"KID\": \"at least %d random "
-                         "characters\"}",
+                         "characters\"} (or CALLBACK_TOKEN_KEYS_SECRET)",
                          TOKEN_SECRET_MIN);
+    if (c->token_keys && c->token_keys_secret)
+        return error_set(err, ERR_INVALID, 0,
+                         "CALLBACK_TOKEN_KEYS and CALLBACK_TOKEN_KEYS_SECRET: only one of them");
     if (c->ops_token && strlen(c->ops_token) < OPS_TOKEN_MIN)
         return error_set(err, ERR_INVALID, 0, "OPS_TOKEN: must have at least %d characters",
                          OPS_TOKEN_MIN);

@@ -11,8 +11,10 @@ struct config {
     char *ops_listen;
     char *ops_token; /* NULL: none */
     char *store;
-    char *token_keys;
-    char *token_kid; /* NULL: the only one */
+    char *token_keys;        /* NULL: see token_keys_secret */
+    char *token_keys_secret; /* ARN of the secret that holds them */
+    char *token_kid;         /* NULL: the only one */
+    int64_t keys_refresh_s;
     int64_t max_connections;
     int64_t max_per_peer;
     int64_t max_buffered_mib;

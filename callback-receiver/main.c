@@ -22,7 +22,7 @@
 
 struct receiver {
     struct metrics metrics;
-    struct token_keys *keys;
+    struct keys *keys;
     struct writer *writer;
     struct waiters *waiters;
     struct delivery *delivery;
@@ -121,7 +121,14 @@ static int listen_all(struct receiver *r, const struct config *cfg, struct log *
 
 static int start(struct receiver *r, const struct config *cfg, struct log *log, struct error *err)
 {
-    r->keys = token_keys_new(cfg->token_keys, cfg->token_kid, err);
+    r->keys = keys_start(&(struct keys_config){ .json = cfg->token_keys,
+                                                .secret = cfg->token_keys_secret,
+                                                .kid = cfg->token_kid,
+                                                .refresh_s = cfg->keys_refresh_s,
+                                                .aws = &cfg->aws,
+                                                .metrics = &r->metrics,
+                                                .log = log },
+                         err);
     if (!r->keys || open_store(r, cfg, log, err) < 0)
         return -1;
     r->waiters = waiters_start(WAITERS_MAX, &r->metrics, err);
@@ -175,7 +182,7 @@ static void stop(struct receiver *r)
     api_free(r->api);
     ops_free(r->ops);
     writer_stop(r->writer);
-    token_keys_free(r->keys);
+    keys_stop(r->keys);
 }
 
 static int serve(int argc, char **argv, struct error *err)

@@ -20,6 +20,8 @@ static const struct {
     [METRIC_DENIED] = { "denied_total", "", "Requests without a token that allows them." },
     [METRIC_BUSY] = { "busy_total", "", "Requests refused because the queue was full." },
     [METRIC_JUDGED] = { "judged_total", "", "Jobs reported as failed because of their silence." },
+    [METRIC_KEYS_READ] = { "key_reads_total", "{outcome=\"ok\"}", "Reads of the keys' secret." },
+    [METRIC_KEYS_FAILED] = { "key_reads_total", "{outcome=\"failed\"}", "" },
     [METRIC_DELIVERIES_OK] = { "deliveries_total", "{outcome=\"ok\"}", "Calls to Lambda." },
     [METRIC_DELIVERIES_GONE] = { "deliveries_total", "{outcome=\"gone\"}", "" },
     [METRIC_DELIVERIES_REFUSED] = { "deliveries_total", "{outcome=\"refused\"}", "" },

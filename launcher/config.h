@@ -13,7 +13,7 @@
 #include "shared/base/log.h"
 #include "shared/base/opts.h"
 
-#define CONFIG_OPTIONS        32
+#define CONFIG_OPTIONS        40
 #define CONFIG_CALLBACK_URL   400 /* bytes of CALLBACK_BASE_URL at most */
 #define CONFIG_FUNCTION_NAME  64  /* bytes of a function's name (Lambda's limit) */
 #define CONFIG_CONTAINER_NAME 255 /* bytes of a container's name (ECS's limit) */

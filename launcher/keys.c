@@ -1,25 +1,12 @@
 #include "launcher/keys.h"
 
-#include <string.h>
-
-#include "shared/base/json.h"
+#include "shared/aws/secrets_client.h"
 
 static struct token_keys *from_secret(const struct config *c, struct aws *aws, struct error *err)
 {
-    auto_json struct json_object *answer = NULL;
-    auto_buf struct buf request = BUF_INIT(4096);
-    buf_add_str(&request, "{\"SecretId\":");
-    buf_add_json_str(&request, c->token_keys_secret);
-    buf_add_char(&request, '}');
-    if (aws_send_json11(aws, AWS_SECRETS_MANAGER, "secretsmanager.GetSecretValue",
-                        buf_str(&request), &answer, err) < 0)
+    auto_secret char *keys = NULL;
+    if (secrets_get_string(aws, c->token_keys_secret, &keys, err) < 0)
         return NULL;
-    const char *secret = json_get_str(answer, "SecretString");
-    if (!secret) {
-        error_set(err, ERR_INVALID, 0, "the secret has no SecretString");
-        return NULL;
-    }
-    auto_secret char *keys = mem_dup(secret);
     return token_keys_new(keys, c->token_kid, err);
 }
 

@@ -61,6 +61,19 @@ static int endpoint_choose(struct endpoint *e, const char *own, const struct aws
     return endpoint_set(e, url, err);
 }
 
+static struct credentials_source *credentials_choose(const struct aws_options *o,
+                                                     const struct clock *clock, struct error *err)
+{
+    bool given = (o->access_key && o->access_key[0]) || (o->secret_key && o->secret_key[0]);
+    if (given || (!o->container_relative_uri && !o->container_full_uri))
+        return credentials_fixed_new(o->access_key, o->secret_key, o->session_token, err);
+    const struct credentials_container c = { .relative_uri = o->container_relative_uri,
+                                             .full_uri = o->container_full_uri,
+                                             .token = o->container_token,
+                                             .token_file = o->container_token_file };
+    return credentials_container_new(&c, clock, err);
+}
+
 struct aws *aws_new(const struct aws_options *o, const struct clock *clock, struct error *err)
 {
     struct aws *a = mem_alloc(sizeof(*a));
@@ -81,7 +94,7 @@ struct aws *aws_new(const struct aws_options *o, const struct clock *clock, stru
         endpoint_choose(&a->endpoints[AWS_ECS], o->endpoint_ecs, o, err) < 0 ||
         endpoint_choose(&a->endpoints[AWS_SECRETS_MANAGER], o->endpoint_secrets, o, err) < 0)
         goto fail;
-    a->credentials = credentials_fixed_new(o->access_key, o->secret_key, o->session_token, err);
+    a->credentials = credentials_choose(o, clock, err);
     if (!a->credentials)
         goto fail;
     a->http = http_client_new(err);
@@ -309,6 +322,8 @@ static int try_once(struct aws *a, const struct aws_call *call, struct http_requ
     head_release(&head);
     if (rc == 0 && (resp->status < 200 || resp->status > 299))
         rc = decode_error(resp, err);
+    if (rc < 0 && err && starts(err->type, "ExpiredToken"))
+        credentials_forget(a->credentials);
     return rc;
 }
 

@@ -33,55 +33,48 @@ struct aws_options {
     char *access_key;
     char *secret_key;
     char *session_token;
+    /* Where the keys above are not given: the endpoint that hands them out (credentials.h). */
+    char *container_relative_uri;
+    char *container_full_uri;
+    char *container_token;
+    char *container_token_file;
 };
 
-#define AWS_OPTIONS(o)                                                                                  \
-    { "region", "AWS_REGION", OPT_STR, &(o).region, "us-east-1", 0, 0, "NAME", "AWS region" },          \
-        { "endpoint-url",                                                                               \
-          "AWS_ENDPOINT_URL",                                                                           \
-          OPT_STR,                                                                                      \
-          &(o).endpoint,                                                                                \
-          NULL,                                                                                         \
-          0,                                                                                            \
-          0,                                                                                            \
-          "URL",                                                                                        \
-          "address of all AWS APIs instead of AWS's own" },                                             \
-        { "endpoint-url-lambda",                                                                        \
-          "AWS_ENDPOINT_URL_LAMBDA",                                                                    \
-          OPT_STR,                                                                                      \
-          &(o).endpoint_lambda,                                                                         \
-          NULL,                                                                                         \
-          0,                                                                                            \
-          0,                                                                                            \
-          "URL",                                                                                        \
-          "address of Lambda's API" },                                                                  \
-        { "endpoint-url-ecs",                                                                           \
-          "AWS_ENDPOINT_URL_ECS",                                                                       \
-          OPT_STR,                                                                                      \
-          &(o).endpoint_ecs,                                                                            \
-          NULL,                                                                                         \
-          0,                                                                                            \
-          0,                                                                                            \
-          "URL",                                                                                        \
-          "address of ECS's API" },                                                                     \
-        { "endpoint-url-secrets",                                                                       \
-          "AWS_ENDPOINT_URL_SECRETS_MANAGER",                                                           \
-          OPT_STR,                                                                                      \
-          &(o).endpoint_secrets,                                                                        \
-          NULL,                                                                                         \
-          0,                                                                                            \
-          0,                                                                                            \
-          "URL",                                                                                        \
-          "address of Secrets Manager's API" },                                                         \
-        { NULL, "AWS_ACCESS_KEY_ID", OPT_SECRET, &(o).access_key, NULL, 0, 0, NULL, "access key" },     \
-        { NULL, "AWS_SECRET_ACCESS_KEY", OPT_SECRET, &(o).secret_key, NULL, 0, 0, NULL, "secret key" }, \
-    {                                                                                                   \
-        NULL, "AWS_SESSION_TOKEN", OPT_SECRET, &(o).session_token, NULL, 0, 0, NULL,                    \
-            "session token"                                                                             \
-    }
+/* clang-format off */
+#define AWS_OPTIONS(o) \
+    { "region", "AWS_REGION", OPT_STR, &(o).region, "us-east-1", 0, 0, "NAME", "AWS region" }, \
+    { "endpoint-url", "AWS_ENDPOINT_URL", OPT_STR, &(o).endpoint, NULL, 0, 0, "URL", \
+      "address of all AWS APIs instead of AWS's own" }, \
+    { "endpoint-url-lambda", "AWS_ENDPOINT_URL_LAMBDA", OPT_STR, \
+      &(o).endpoint_lambda, NULL, 0, 0, "URL", \
+      "address of Lambda's API" }, \
+    { "endpoint-url-ecs", "AWS_ENDPOINT_URL_ECS", OPT_STR, &(o).endpoint_ecs, NULL, 0, 0, "URL", \
+      "address of ECS's API" }, \
+    { "endpoint-url-secrets", "AWS_ENDPOINT_URL_SECRETS_MANAGER", OPT_STR, \
+      &(o).endpoint_secrets, NULL, 0, 0, "URL", \
+      "address of Secrets Manager's API" }, \
+    { NULL, "AWS_ACCESS_KEY_ID", OPT_SECRET, &(o).access_key, NULL, 0, 0, NULL, "access key" }, \
+    { NULL, "AWS_SECRET_ACCESS_KEY", OPT_SECRET, &(o).secret_key, NULL, 0, 0, NULL, \
+      "secret key" }, \
+    { NULL, "AWS_SESSION_TOKEN", OPT_SECRET, &(o).session_token, NULL, 0, 0, NULL, \
+      "session token" }, \
+    { "container-credentials-relative-uri", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", OPT_STR, \
+      &(o).container_relative_uri, NULL, 0, 0, "PATH", \
+      "where ECS hands out credentials (ECS sets it)" }, \
+    { "container-credentials-full-uri", "AWS_CONTAINER_CREDENTIALS_FULL_URI", OPT_STR, \
+      &(o).container_full_uri, NULL, 0, 0, "URL", \
+      "the same as a whole URL" }, \
+    { "container-authorization-token-file", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", OPT_STR, \
+      &(o).container_token_file, NULL, 0, 0, "FILE", \
+      "what that endpoint wants as Authorization" }, \
+    { NULL, "AWS_CONTAINER_AUTHORIZATION_TOKEN", OPT_SECRET, \
+      &(o).container_token, NULL, 0, 0, NULL, \
+      "the same, itself" }
+/* clang-format on */
 
 /* `o` and `clock` are borrowed and must outlive it. NULL with *err where an endpoint is not a URL
- * or the credentials are missing (the message says which variables to set). */
+ * or no source of credentials is configured (the message says which variables to set). Keys that
+ * are given go before the container's endpoint, its relative URI before the full one. */
 struct aws *aws_new(const struct aws_options *o, const struct clock *clock,
                     struct error *err) CHECKED;
 void aws_free(struct aws *a);

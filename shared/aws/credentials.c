@@ -2,15 +2,17 @@
 
 #include <stdlib.h>
 
-/* Each kind of source begins with this. */
-struct credentials_source {
-    int (*get)(struct credentials_source *s, struct credentials *out, struct error *err);
-    void (*free)(struct credentials_source *s);
-};
+#include "shared/aws/credentials_source.h"
 
 int credentials_get(struct credentials_source *s, struct credentials *out, struct error *err)
 {
     return s->get(s, out, err);
+}
+
+void credentials_forget(struct credentials_source *s)
+{
+    if (s->forget)
+        s->forget(s);
 }
 
 void credentials_free(struct credentials_source *s)
@@ -50,7 +52,8 @@ struct credentials_source *credentials_fixed_new(const char *access_key, const c
 {
     if (!access_key || !access_key[0] || !secret_key || !secret_key[0]) {
         error_set(err, ERR_DENIED, 0,
-                  "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+                  "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                  "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI (ECS does)");
         return NULL;
     }
     struct fixed *f = mem_alloc(sizeof(*f));

@@ -220,9 +220,10 @@ Test(writer, the_api_answers_429_when_full_and_503_when_the_store_is_away)
     fake_init(&f);
     fake_set(&f, true, false);
     struct token_keys *keys = token_keys_new(KEYS, NULL, &err);
+    struct keys *opening = keys_start(&(struct keys_config){ .json = KEYS }, &err);
     struct writer *w = writer_start(&f.base, &(struct writer_limits){ .max_ops = 1 }, NULL, &err);
     struct api *api =
-        api_new(&(struct api_config){ .keys = keys, .writer = w, .metrics = &metrics });
+        api_new(&(struct api_config){ .keys = opening, .writer = w, .metrics = &metrics });
     struct httpd_config cfg = {
         .listen = "127.0.0.1:0", .threads = 1, .max_body = 1000, .handler = api_handle, .arg = api
     };
@@ -257,5 +258,6 @@ Test(writer, the_api_answers_429_when_full_and_503_when_the_store_is_away)
     api_free(api);
     writer_stop(w);
     token_keys_free(keys);
+    keys_stop(opening);
     http_global_cleanup();
 }
