@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "callback-receiver/pace.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
@@ -15,6 +16,7 @@
 #define CALL_TIMEOUT_MS    15000
 #define LEASE_MS           60000 /* longer than a call and the commit of its outcome */
 #define STORE_RETRY_MS     500
+#define PACE_LOOK_MS       100
 #define TEXT_MAX           (CALLBACK_ERROR + 128) /* the record keeps what fits */
 #define STOP_GRACE_MS      2000
 #define RETRY_AFTER_MAX_MS (15 * 60 * 1000)
@@ -30,6 +32,7 @@ struct delivery {
     struct delivery_config cfg;
     const struct clock *clock;
     struct worker *workers;
+    struct pace *pace;
     atomic_bool cancel; /* ends calls in flight */
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -142,9 +145,12 @@ static void attempt(struct worker *w, const struct store_item *item, struct call
     const struct callback *c = &item->record;
     struct error err = { 0 };
     const char *body = item->body.text ? item->body.text : "";
+    const struct clock *clock = w->delivery->clock;
     int rc = c->report_kind == CALLBACK_SUCCESS
                  ? lambda_callback_success(w->aws, c->callback_id, body, item->body.len, &err)
                  : lambda_callback_failure(w->aws, c->callback_id, body, &err);
+    pace_answered(w->delivery->pace, rc < 0 && err.code == ERR_THROTTLED,
+                  rc < 0 ? aws_retry_after_ms(w->aws) : -1, clock_mono_ms(clock));
     *a = (struct callback_attempt){ .outcome = CALLBACK_ATTEMPT_OK, .error = text };
     text[0] = '\0';
     if (rc < 0) {
@@ -213,19 +219,35 @@ static bool stopping(struct delivery *d)
     return stop;
 }
 
+/* Waits for its turn to call Lambda; false: it stops. */
+static bool await_turn(struct delivery *d)
+{
+    int64_t wait;
+    while (!stopping(d) && (wait = pace_take(d->pace, clock_mono_ms(d->clock))) > 0)
+        clock_sleep_ms(d->clock, wait < PACE_LOOK_MS ? wait : PACE_LOOK_MS);
+    return !stopping(d);
+}
+
 /* Delivers until nothing is due. */
 static void deliver(struct worker *w)
 {
     struct delivery *d = w->delivery;
     struct store_op finish = { .action = STORE_FINISH };
     char text[TEXT_MAX];
-    bool have = false;
-    for (;;) {
-        /* When it stops, the last outcome is still committed, but nothing more is claimed. */
+    bool have = false; /* an outcome to commit */
+    bool more = true;
+    while (more) {
+        /* Where the next call must wait, the last outcome does not. When it stops, that is still
+         * committed, but nothing more is claimed. */
+        bool now = !stopping(d) && pace_take(d->pace, clock_mono_ms(d->clock)) == 0;
+        if (!now && !have)
+            now = await_turn(d);
         struct store_op claim = { .action = STORE_CLAIM,
-                                  .limit = stopping(d) ? 0 : 1,
+                                  .limit = now ? 1 : 0,
                                   .lease_ms = LEASE_MS };
         int rc = turn(w, have ? &finish : NULL, &claim);
+        if (now && (rc < 0 || claim.count == 0))
+            pace_return(d->pace);
         if (rc < 0 && (stopping(d) || !have)) {
             plan(d, clock_wall_ms(d->clock) + STORE_RETRY_MS);
             break;
@@ -242,9 +264,8 @@ static void deliver(struct worker *w)
             attempt(w, &claim.items[0], &finish.attempt, text);
             finish.now_ms = clock_wall_ms(d->clock);
         }
+        more = have || (!now && !stopping(d));
         store_op_release(&claim);
-        if (!have)
-            break;
     }
     store_op_release(&finish);
 }
@@ -278,6 +299,7 @@ struct delivery *delivery_start(const struct delivery_config *cfg, struct error 
     struct delivery *d = mem_alloc(sizeof(*d));
     d->cfg = *cfg;
     d->clock = clock_system();
+    d->pace = pace_new();
     d->workers = mem_array(cfg->threads, sizeof(*d->workers));
     pthread_mutex_init(&d->lock, NULL);
     pthread_condattr_t attr;
@@ -328,6 +350,7 @@ void delivery_stop(struct delivery *d)
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->wake);
     pthread_cond_destroy(&d->idle);
+    pace_free(d->pace);
     free(d->workers);
     free(d);
 }
