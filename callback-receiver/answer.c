@@ -4,12 +4,19 @@
 #include <string.h>
 
 #include "shared/base/buf.h"
+#include "shared/base/clock.h"
 #include "shared/base/mem.h"
 
 #define NO_STORE                                                                                   \
     {                                                                                              \
         "Cache-Control", "no-store"                                                                \
     }
+
+static void count(const struct httpd_request *req, struct metrics *m, int status)
+{
+    metrics_request(m, metrics_route(httpd_method(req), httpd_path(req)), status,
+                    clock_mono_us() - httpd_started_us(req));
+}
 
 void answer_state(struct httpd_request *req, struct metrics *m, int status,
                   enum callback_state state, int wait_s)
@@ -22,7 +29,7 @@ void answer_state(struct httpd_request *req, struct metrics *m, int status,
         headers[1] = (struct httpd_header){ "Preference-Applied", applied };
     }
     snprintf(body, sizeof(body), "{\"state\":\"%s\"}", callback_state_name(state));
-    metrics_add_status(m, status);
+    count(req, m, status);
     httpd_reply_json(req, status, body, headers);
 }
 
@@ -63,7 +70,7 @@ void answer_problem(struct httpd_request *req, struct metrics *m, int status,
         buf_printf(&b, ",\"state\":\"%s\"", callback_state_name(state));
     buf_add_str(&b, "}");
     struct httpd_header headers[] = { NO_STORE, { header, value }, { NULL, NULL } };
-    metrics_add_status(m, status);
+    count(req, m, status);
     httpd_reply(req, status, "application/problem+json", buf_str(&b), b.len, headers);
 }
 
@@ -76,6 +83,6 @@ void answer_body(struct httpd_request *req, struct metrics *m, int status, const
                  const void *body, size_t len)
 {
     struct httpd_header headers[] = { NO_STORE, { NULL, NULL } };
-    metrics_add_status(m, status);
+    count(req, m, status);
     httpd_reply(req, status, type, body, len, headers);
 }

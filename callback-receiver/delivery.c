@@ -66,6 +66,11 @@ void delivery_kick(struct delivery *d)
     plan(d, 0);
 }
 
+double delivery_rate(struct delivery *d)
+{
+    return pace_rate(d->pace);
+}
+
 enum callback_attempt_outcome delivery_classify(const struct error *err)
 {
     switch (err->code) {
@@ -126,7 +131,8 @@ static void describe(const struct callback *c, const struct error *err,
              tells ? error_code_name(err->code) : err->msg);
 }
 
-static void count(const struct worker *w, enum callback_attempt_outcome outcome)
+static void count(const struct worker *w, enum callback_attempt_outcome outcome,
+                  const struct error *err)
 {
     static const enum metric metrics[] = {
         [CALLBACK_ATTEMPT_OK] = METRIC_DELIVERIES_OK,
@@ -135,7 +141,12 @@ static void count(const struct worker *w, enum callback_attempt_outcome outcome)
         [CALLBACK_ATTEMPT_RETRY] = METRIC_DELIVERIES_RETRY,
         [CALLBACK_ATTEMPT_LOST] = METRIC_DELIVERIES_LOST,
     };
-    metrics_add(w->delivery->cfg.metrics, metrics[outcome]);
+    enum metric which = metrics[outcome];
+    if (outcome == CALLBACK_ATTEMPT_RETRY && err->code == ERR_DENIED)
+        which = METRIC_DELIVERIES_DENIED;
+    if (outcome == CALLBACK_ATTEMPT_RETRY && err->code == ERR_THROTTLED)
+        which = METRIC_DELIVERIES_THROTTLED;
+    metrics_add(w->delivery->cfg.metrics, which);
 }
 
 /* One call. Fills `a`, whose error text goes to `text`. */
@@ -146,9 +157,11 @@ static void attempt(struct worker *w, const struct store_item *item, struct call
     struct error err = { 0 };
     const char *body = item->body.text ? item->body.text : "";
     const struct clock *clock = w->delivery->clock;
+    int64_t began = clock_mono_us();
     int rc = c->report_kind == CALLBACK_SUCCESS
                  ? lambda_callback_success(w->aws, c->callback_id, body, item->body.len, &err)
                  : lambda_callback_failure(w->aws, c->callback_id, body, &err);
+    metrics_time(&w->delivery->cfg.metrics->call_time, clock_mono_us() - began);
     pace_answered(w->delivery->pace, rc < 0 && err.code == ERR_THROTTLED,
                   rc < 0 ? aws_retry_after_ms(w->aws) : -1, clock_mono_ms(clock));
     *a = (struct callback_attempt){ .outcome = CALLBACK_ATTEMPT_OK, .error = text };
@@ -168,13 +181,27 @@ static void attempt(struct worker *w, const struct store_item *item, struct call
                      log_int("attempt", c->attempts), log_str("error", text),
                      log_int("retryInMs", a->delay_ms));
     }
-    count(w, a->outcome);
+    count(w, a->outcome, &err);
+}
+
+static void count_end(struct metrics *m, const struct callback *c)
+{
+    if (c->state == CALLBACK_DELIVERED) {
+        metrics_add(m, METRIC_ENDED_DELIVERED);
+        metrics_time(&m->delivery_time, (c->delivered_ms - c->reported_ms) * 1000);
+    } else if (c->state == CALLBACK_UNCONFIRMED) {
+        metrics_add(m, METRIC_ENDED_UNCONFIRMED);
+    } else if (c->state == CALLBACK_DEAD) {
+        metrics_add(m, METRIC_ENDED_DEAD);
+    }
 }
 
 static void tell(struct worker *w, const struct store_op *finish)
 {
     const struct callback *c = &finish->record;
     struct log *log = w->delivery->cfg.log;
+    if (finish->verdict == CALLBACK_DONE)
+        count_end(w->delivery->cfg.metrics, c);
     if (finish->verdict != CALLBACK_NONE && c->state == CALLBACK_DELIVERED)
         log_info(log, log_event("delivered"), log_str("id", c->id),
                  log_int("attempts", c->attempts),

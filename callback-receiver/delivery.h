@@ -32,6 +32,9 @@ void delivery_stop(struct delivery *d);
 /* Something may be due now. */
 void delivery_kick(struct delivery *d);
 
+/* Calls a second that a throttling engine leaves; 0: no limit (pace.h). */
+double delivery_rate(struct delivery *d);
+
 /* What an error of a callback call means for its report. Pure; for tests. */
 enum callback_attempt_outcome delivery_classify(const struct error *err);
 

@@ -43,7 +43,9 @@ static int open_store(struct receiver *r, const struct config *cfg, struct log *
     struct store_op *ops[] = { &start };
     if (store_run(store, ops, 1, err) == 0)
         r->writer = writer_start(store, NULL, log, err);
-    if (!r->writer)
+    if (r->writer)
+        writer_observe(r->writer, &r->metrics.commit_time);
+    else
         store_close(store);
     return r->writer ? 0 : -1;
 }

@@ -56,7 +56,7 @@ static void gauge(struct buf *b, const char *name, const char *help, uint64_t va
 
 static void metrics(struct question *q)
 {
-    auto_buf struct buf b = BUF_INIT(1 << 16);
+    auto_buf struct buf b = BUF_INIT(1 << 18);
     size_t queued;
     uint64_t commits, ops;
     writer_counts(q->ops->cfg.writer, &queued, &commits, &ops);
@@ -66,6 +66,17 @@ static void metrics(struct question *q)
     for (size_t i = 1; i < CALLBACK_STATES; i++)
         buf_printf(&b, "callback_receiver_callbacks{state=\"%s\"} %lld\n", callback_state_name(i),
                    (long long)q->op.counts[i]);
+    int64_t oldest = q->op.oldest_ms ? q->op.now_ms - q->op.oldest_ms : 0;
+    buf_printf(&b,
+               "# HELP callback_receiver_oldest_seconds Since when the oldest report waits for its "
+               "delivery.\n# TYPE callback_receiver_oldest_seconds gauge\n"
+               "callback_receiver_oldest_seconds %.3f\n",
+               (double)(oldest > 0 ? oldest : 0) / 1000);
+    buf_printf(&b,
+               "# HELP callback_receiver_delivery_rate_limit Calls a second that a throttling "
+               "Lambda leaves; 0: no limit.\n# TYPE callback_receiver_delivery_rate_limit gauge\n"
+               "callback_receiver_delivery_rate_limit %g\n",
+               delivery_rate(q->ops->cfg.delivery));
     gauge(&b, "store_queue", "Operations that wait for the store.", queued);
     buf_printf(&b,
                "# HELP callback_receiver_store_commits_total Transactions.\n"

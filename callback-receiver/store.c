@@ -19,6 +19,7 @@ void store_op_clear(struct store_op *op)
     op->items = NULL;
     op->count = 0;
     op->next_ms = 0;
+    op->oldest_ms = 0;
     op->verdict = CALLBACK_DONE;
     mem_wipe(&op->record, sizeof(op->record));
     memset(op->counts, 0, sizeof(op->counts));

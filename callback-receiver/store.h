@@ -27,7 +27,7 @@ enum store_action {
     STORE_GRACE,     /* nobody is judged before its heartbeat period has passed from now on */
     STORE_START,     /* GRACE, and what was in flight when the last receiver died is due again */
     STORE_LIST,      /* up to `limit` items: later states first, each oldest first */
-    STORE_COUNT,     /* counts of all states */
+    STORE_COUNT,     /* counts of all states, oldest_ms */
     STORE_PROBE,     /* writes, so that one knows whether it can */
     STORE_PURGE      /* forgets up to `limit` callbacks whose life is over */
 };
@@ -75,6 +75,8 @@ struct store_op {
     size_t count;
     int64_t next_ms; /* CLAIM: when the next delivery is due; 0: none waits */
     int64_t counts[CALLBACK_STATES];
+    int64_t oldest_ms; /* COUNT: when the oldest report that is not delivered came (the oldest of
+                          the 10,000 callbacks registered first among them); 0: none waits */
 };
 
 /* Frees what the operation owns (payload, out, items) and wipes callback ids. What `who`, `text`,

@@ -53,6 +53,7 @@ enum statement {
     ST_RELEASE,
     ST_LIST,
     ST_COUNT,
+    ST_OLDEST,
     ST_PROBE,
     ST_PURGE_PAYLOADS,
     ST_PURGE,
@@ -83,6 +84,8 @@ static const char *const statements[STATEMENTS] = {
                    " WHERE due_ms > 0 AND in_flight = 1",
     [ST_LIST] = "SELECT %C FROM callback WHERE state = ?1 ORDER BY created_ms LIMIT ?2",
     [ST_COUNT] = "SELECT state, count(*) FROM callback GROUP BY state",
+    [ST_OLDEST] = "SELECT min(reported_ms) FROM (SELECT reported_ms FROM callback WHERE state = 2"
+                  " ORDER BY created_ms LIMIT 10000)",
     [ST_PROBE] = "INSERT OR REPLACE INTO probe (one, at_ms) VALUES (1, ?1)",
     [ST_PURGE_PAYLOADS] = "DELETE FROM payload WHERE id IN (" PURGEABLE ")",
     [ST_PURGE] = "DELETE FROM callback WHERE id IN (" PURGEABLE ")",
@@ -333,7 +336,16 @@ static int run_count(struct store_sqlite *s, struct store_op *op, struct error *
     if (rc != SQLITE_DONE)
         fail(s, "count callbacks", err);
     sqlite3_reset(st);
-    return rc == SQLITE_DONE ? 0 : -1;
+    if (rc != SQLITE_DONE)
+        return -1;
+    st = s->st[ST_OLDEST];
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        op->oldest_ms = sqlite3_column_int64(st, 0);
+    else
+        fail(s, "find the oldest report", err);
+    sqlite3_reset(st);
+    return rc == SQLITE_ROW ? 0 : -1;
 }
 
 static int run_probe(struct store_sqlite *s, struct store_op *op, struct error *err)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/mem.h"
 
 /* Enough for any group of writer_call; a group is never split over two transactions. */
@@ -23,6 +24,7 @@ struct writer {
     struct store *store;
     struct writer_limits limits;
     struct log *log;
+    struct metrics_histogram *times; /* NULL: not wanted */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;
@@ -89,7 +91,10 @@ static void run(struct writer *w, struct job *jobs, size_t count)
         for (size_t i = 0; i < j->count; i++)
             w->batch[n++] = j->ops[i];
     struct error err;
+    int64_t began = clock_mono_us();
     int rc = store_run(w->store, w->batch, count, &err);
+    if (w->times)
+        metrics_time(w->times, clock_mono_us() - began);
     log_state(w, rc < 0 ? &err : NULL);
     pthread_mutex_lock(&w->lock);
     w->commits += rc == 0;
@@ -229,6 +234,11 @@ int writer_call(struct writer *w, struct store_op *const *ops, size_t count, str
     if (c.rc < 0 && err)
         *err = c.err;
     return c.rc;
+}
+
+void writer_observe(struct writer *w, struct metrics_histogram *h)
+{
+    w->times = h;
 }
 
 void writer_counts(struct writer *w, size_t *queued, uint64_t *commits, uint64_t *ops)

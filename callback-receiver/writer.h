@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "callback-receiver/metrics.h"
 #include "callback-receiver/store.h"
 #include "shared/base/log.h"
 
@@ -42,6 +43,8 @@ void writer_submit(struct writer *w, struct store_op *op, writer_done_fn *done, 
  * has happened. Not on the writer's thread. */
 int writer_call(struct writer *w, struct store_op *const *ops, size_t count,
                 struct error *err) CHECKED;
+/* Times each transaction into `h` (borrowed); before the first operation. */
+void writer_observe(struct writer *w, struct metrics_histogram *h);
 /* Operations that wait, and transactions that were committed. */
 void writer_counts(struct writer *w, size_t *queued, uint64_t *commits, uint64_t *ops);
 

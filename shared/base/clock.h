@@ -21,6 +21,8 @@ const struct clock *clock_system(void);
 int64_t clock_wall_ms(const struct clock *c);
 int64_t clock_mono_ms(const struct clock *c);
 void clock_sleep_ms(const struct clock *c, int64_t ms);
+/* The machine's monotonic clock in microseconds, for measuring. */
+int64_t clock_mono_us(void);
 
 /* "2026-01-23T17:57:58.103Z" (RFC 3339, UTC) into out[CLOCK_TEXT]. */
 #define CLOCK_TEXT 32

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shared/base/buf.h"
@@ -122,13 +121,6 @@ static int64_t between_ms(const struct httpd *h)
                : 0;
 }
 
-static int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
-}
-
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* libmicrohttpd calls this first, with the request target as it came. */
@@ -142,7 +134,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     req->path = mem_dup_len(uri, mark ? (size_t)(mark - uri) : strlen(uri));
     req->query = mem_dup(mark ? mark + 1 : "");
     buf_init(&req->body, h->cfg.max_body);
-    req->started_us = now_us();
+    req->started_us = clock_mono_us();
     req->guarded = guarded(connection);
     httpd_guard_allow(req->guarded, h->cfg.header_timeout_s * 1000L);
     atomic_fetch_add(&h->active, 1);
