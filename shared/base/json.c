@@ -61,16 +61,20 @@ static bool beyond_64_bits(const char *p, const char *after)
     return errno == ERANGE;
 }
 
+/* What json-c must not see as it is. */
+struct oddities {
+    bool wide;      /* an integer beyond 64 bits */
+    bool non_ascii; /* 0.18's strict mode takes it for control characters */
+};
+
 /* Where json-c's strict mode is not: it takes NaN, Infinity, 1. and -01, and control characters
- * inside strings. Returns the first such place, or NULL. Where `wide` is not NULL the text is
- * copied to it with ".0" behind integers beyond 64 bits: json-c keeps the digits of fractions as
- * they are. */
-static const char *not_strict(const char *p, const char *end, bool *beyond, struct buf *wide)
+ * inside strings. Returns the first such place, or NULL with *odd. */
+static const char *not_strict(const char *p, const char *end, struct oddities *odd)
 {
     bool inside = false;
-    const char *from = p;
     while (p < end) {
         unsigned char c = (unsigned char)*p;
+        odd->non_ascii |= c >= 0x80;
         if (inside) {
             if (c < 0x20)
                 return p;
@@ -80,14 +84,7 @@ static const char *not_strict(const char *p, const char *end, bool *beyond, stru
             const char *after = number_end(p, end);
             if (!after)
                 return p;
-            if (beyond_64_bits(p, after)) {
-                *beyond = true;
-                if (wide) {
-                    buf_add(wide, from, (size_t)(after - from));
-                    buf_add_str(wide, ".0");
-                    from = after;
-                }
-            }
+            odd->wide |= beyond_64_bits(p, after);
             p = after;
         } else {
             if (c == 'N' || c == 'I')
@@ -96,9 +93,55 @@ static const char *not_strict(const char *p, const char *end, bool *beyond, stru
             p++;
         }
     }
-    if (wide)
-        buf_add(wide, from, (size_t)(end - from));
     return NULL;
+}
+
+/* A character beyond ASCII as \u escapes; returns its length. */
+static size_t escape_character(struct buf *out, const char *p, const char *end)
+{
+    static const unsigned char lead[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    size_t n = utf8_sequence(p, (size_t)(end - p));
+    uint32_t c = (unsigned char)*p & lead[n];
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | ((unsigned char)p[i] & 0x3f);
+    if (c < 0x10000) {
+        buf_printf(out, "\\u%04x", c);
+    } else {
+        c -= 0x10000;
+        buf_printf(out, "\\u%04x\\u%04x", 0xd800 + (c >> 10), 0xdc00 + (c & 0x3ff));
+    }
+    return n;
+}
+
+/* The same value, written so that json-c keeps it: ".0" behind integers beyond 64 bits, since it
+ * keeps the digits of fractions as they are, and escapes for what is not ASCII. The text is UTF-8
+ * and has passed not_strict. */
+static void rewrite(struct buf *out, const char *p, const char *end)
+{
+    bool inside = false;
+    while (p < end) {
+        unsigned char c = (unsigned char)*p;
+        size_t len = 1;
+        if (c >= 0x80) {
+            p += escape_character(out, p, end);
+            continue;
+        }
+        if (!inside && (c == '-' || (c >= '0' && c <= '9'))) {
+            const char *after = number_end(p, end);
+            len = (size_t)(after - p);
+            buf_add(out, p, len);
+            if (beyond_64_bits(p, after))
+                buf_add_str(out, ".0");
+            p = after;
+            continue;
+        }
+        if (inside && c == '\\' && p + 1 < end && (unsigned char)p[1] < 0x80)
+            len = 2;
+        else if (c == '"')
+            inside = !inside;
+        buf_add(out, p, len);
+        p += len;
+    }
 }
 
 static int parse(const char *text, size_t len, int depth, struct json_object **out,
@@ -132,25 +175,29 @@ static int parse(const char *text, size_t len, int depth, struct json_object **o
                      end);
 }
 
+/* Both kinds of rewriting make a text at most three times as long: a character of two bytes becomes
+ * six. */
+#define REWRITE_FACTOR 3
+
 int json_parse(const char *text, size_t len, int depth, struct json_object **out, struct error *err)
 {
-    bool beyond = false;
+    struct oddities odd = { 0 };
     *out = NULL;
     if (len == 0)
         return error_set(err, ERR_INVALID, 0, "empty where JSON is expected");
-    if (len > INT_MAX / 2)
+    if (len > INT_MAX / REWRITE_FACTOR)
         return error_set(err, ERR_TOO_LARGE, 0, "JSON text of %zu bytes", len);
     if (!utf8_valid(text, len)) /* json-c 0.18's own check refuses what is valid */
         return error_set(err, ERR_INVALID, 0, "not JSON: not UTF-8");
-    const char *wrong = not_strict(text, text + len, &beyond, NULL);
+    const char *wrong = not_strict(text, text + len, &odd);
     if (wrong)
         return error_set(err, ERR_INVALID, 0, "not JSON: unexpected character at byte %zu",
                          (size_t)(wrong - text));
-    if (!beyond)
+    if (!odd.wide && !(odd.non_ascii && json_c_version_num() >= (18 << 8)))
         return parse(text, len, depth, out, err);
-    auto_buf struct buf wide = BUF_INIT(2 * len);
-    not_strict(text, text + len, &beyond, &wide);
-    return parse(buf_str(&wide), wide.len, depth, out, err);
+    auto_buf struct buf same = BUF_INIT(REWRITE_FACTOR * len);
+    rewrite(&same, text, text + len);
+    return parse(buf_str(&same), same.len, depth, out, err);
 }
 
 int json_parse_str(const char *text, struct json_object **out, struct error *err)
