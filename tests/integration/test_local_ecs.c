@@ -97,6 +97,7 @@ Test(local_ecs, kills_a_task_that_ignores_sigterm_after_its_stop_timeout)
     auto_free char *arn =
         local_rig_run(&r, "trap '' TERM; echo ready; while :; do sleep 0.05; done", "");
     free(local_rig_output(&r, arn, "ready"));
+    json_object_put(local_rig_until(&r, arn, "RUNNING"));
     int64_t before = clock_mono_ms(clock_system());
     local_rig_stop(&r, arn);
     auto_json struct json_object *task = local_rig_describe(&r, arn);

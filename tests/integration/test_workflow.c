@@ -84,7 +84,7 @@ Test(workflow, starts_no_second_task_when_the_launcher_dies_before_its_checkpoin
     world_fault(&w,
                 "{\"operation\":\"RunTask\",\"action\":\"kill-function\",\"function\":\"launcher\","
                 "\"times\":1}");
-    auto_free char *id = world_post(&w, JOB("sleep 1; echo 1"));
+    auto_free char *id = world_post(&w, JOB("sleep 3; echo 1"));
     world_expect(&w, id, "SUCCEEDED", NULL, &f);
     cr_assert_eq(f.tasks, 1);
     cr_assert_eq(f.invocations, 3, "the killed one counts");
