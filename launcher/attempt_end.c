@@ -258,7 +258,8 @@ enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct j
         if (rc != DURABLE_FAILED)
             return rc;
     }
-    DURABLE_TRY(describe(ctx, a, failure_is_silence(own.type), &record));
+    bool patient = failure_is_silence(own.type) || failure_is_signal(own.type);
+    DURABLE_TRY(describe(ctx, a, patient, &record));
     DURABLE_TRY(attempt_cleanup(ctx, a, own.type, !has_ended(record)));
     failure_compose(&own, record, a->task_arn, err);
     return DURABLE_FAILED;

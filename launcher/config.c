@@ -40,6 +40,8 @@ static void fill_table(struct config *c)
           "the key that seals, where there are several" },
         { "stop-timeout", "STOP_TIMEOUT_SECONDS", OPT_INT, &c->stop_timeout_s, "30", 1, 120, "S",
           "stopTimeout of the job's container" },
+        { "events-delay", "EVENTS_DELAY_SECONDS", OPT_INT, &c->events_delay_s, "2", 0, 30, "S",
+          "how long after its task's end a job may report by itself (handler events)" },
         { "execution-timeout", "EXECUTION_TIMEOUT_SECONDS", OPT_INT, &c->execution_timeout_s, "0",
           0, 31622400, "S", "the durable function's ExecutionTimeout; 0: not checked" },
         { "workflow-function", "WORKFLOW_FUNCTION", OPT_STR, &c->workflow_function, NULL, 0, 0,
@@ -61,9 +63,10 @@ static struct opts program(struct config *c)
         count++;
     return (struct opts){
         .program = "bootstrap",
-        .synopsis = "workflow|api [options]",
+        .synopsis = "workflow|api|events [options]",
         .about = "The Lambda functions that run container jobs as durable workflow steps. The\n"
-                 "handler `workflow` is the durable function, `api` answers the HTTP API.\n"
+                 "handler `workflow` is the durable function, `api` answers the HTTP API,\n"
+                 "`events` takes ECS's and Lambda's own events.\n"
                  "Without an argument the variable _HANDLER names the handler.\n"
                  "A LIST is separated by commas.",
         .table = c->table,
@@ -226,11 +229,9 @@ static int check_workflow(struct config *c, struct error *err)
     return check_receiver(c, err) < 0 ? -1 : check_capacity(c, err);
 }
 
-static int check_api(struct config *c, struct error *err)
+static int check_function(struct config *c, struct error *err)
 {
     const char *f = c->workflow_function;
-    if (!f)
-        return error_set(err, ERR_INVALID, 0, "WORKFLOW_FUNCTION is not set");
     size_t name = strspn(f, NAME_CHARS);
     size_t qualifier = f[name] == ':' ? strspn(f + name + 1, NAME_CHARS "$") : 0;
     if (name == 0 || name > CONFIG_FUNCTION_NAME || qualifier == 0 || qualifier > 128 ||
@@ -240,23 +241,40 @@ static int check_api(struct config *c, struct error *err)
             "WORKFLOW_FUNCTION: must be NAME:QUALIFIER, as in launcher:live (a durable "
             "function is invoked by version or alias)");
     memcpy(c->function_name, f, name);
+    return 0;
+}
+
+static int check_api(struct config *c, struct error *err)
+{
+    if (!c->workflow_function)
+        return error_set(err, ERR_INVALID, 0, "WORKFLOW_FUNCTION is not set");
+    if (check_function(c, err) < 0)
+        return -1;
     return c->token_keys || c->token_keys_secret ? check_receiver(c, err) : 0;
+}
+
+/* With WORKFLOW_FUNCTION the events of that function's executions alone count. */
+static int check_events(struct config *c, struct error *err)
+{
+    if (c->workflow_function && check_function(c, err) < 0)
+        return -1;
+    return check_receiver(c, err);
 }
 
 static int find_handler(struct config *c, const char *word, struct error *err)
 {
     if (!word)
         return error_set(err, ERR_INVALID, 0,
-                         "no handler: give workflow or api as argument or in _HANDLER");
+                         "no handler: give workflow, api or events as argument or in _HANDLER");
     if (strcmp(word, "workflow") == 0)
         c->handler = CONFIG_WORKFLOW;
     else if (strcmp(word, "api") == 0)
         c->handler = CONFIG_API;
     else if (strcmp(word, "events") == 0)
-        return error_set(err, ERR_INVALID, 0,
-                         "the handler events is not available in this version: workflow, api");
+        c->handler = CONFIG_EVENTS;
     else
-        return error_set(err, ERR_INVALID, 0, "unknown handler %.64s: workflow or api", word);
+        return error_set(err, ERR_INVALID, 0, "unknown handler %.64s: workflow, api or events",
+                         word);
     return 0;
 }
 
@@ -288,5 +306,13 @@ int config_load(struct config *c, int argc, char *const *argv, char *const *env,
     c->subnets = split(c->subnets_text, NULL);
     c->security_groups = split(c->security_groups_text, NULL);
     c->capacity_providers = split(c->capacity_providers_text, NULL);
-    return c->handler == CONFIG_API ? check_api(c, err) : check_workflow(c, err);
+    switch (c->handler) {
+    case CONFIG_API:
+        return check_api(c, err);
+    case CONFIG_EVENTS:
+        return check_events(c, err);
+    case CONFIG_WORKFLOW:
+        break;
+    }
+    return check_workflow(c, err);
 }

@@ -13,14 +13,15 @@
 #include "shared/base/log.h"
 #include "shared/base/opts.h"
 
-#define CONFIG_OPTIONS        40
+#define CONFIG_OPTIONS        44
 #define CONFIG_CALLBACK_URL   400 /* bytes of CALLBACK_BASE_URL at most */
 #define CONFIG_FUNCTION_NAME  64  /* bytes of a function's name (Lambda's limit) */
 #define CONFIG_CONTAINER_NAME 255 /* bytes of a container's name (ECS's limit) */
 
 enum config_handler {
     CONFIG_WORKFLOW,
-    CONFIG_API
+    CONFIG_API,
+    CONFIG_EVENTS
 };
 
 /* Strings are owned; lists are NULL-ended, empty rather than NULL. */
@@ -28,7 +29,7 @@ struct config {
     enum config_handler handler;
     char *cluster;         /* ECS_CLUSTER */
     bool refuse_command;   /* ALLOW_COMMAND=false: a workflow may not say what the container runs */
-    char *task_definition; /* NULL only for the api handler */
+    char *task_definition; /* NULL only for the handlers api and events */
     char *container;       /* the container that is the job: its overrides, its exit code */
     char **allowed;        /* task definitions that a workflow may name; task_definition included */
     char **subnets;
@@ -44,6 +45,7 @@ struct config {
     char *token_keys_secret; /* ARN of the secret that holds them */
     char *token_kid;
     int64_t stop_timeout_s;      /* what the container is told of its stopTimeout */
+    int64_t events_delay_s;      /* what the handler events gives a job to report by itself */
     int64_t execution_timeout_s; /* the durable function's ExecutionTimeout; 0: not known */
     char *workflow_function;     /* "name:qualifier" */
     char function_name[CONFIG_FUNCTION_NAME + 1]; /* its name alone */

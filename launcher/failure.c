@@ -55,14 +55,36 @@ void failure_from_report(const char *body, struct durable_error *own)
     add_stack(own, json_get_arr(o, "StackTrace"));
 }
 
+static bool is_one_of(const char *type, const char *const *types)
+{
+    for (; *types; types++)
+        if (strcmp(type, *types) == 0)
+            return true;
+    return false;
+}
+
 bool failure_is_silence(const char *type)
 {
     static const char *const types[] = { "Task.HeartbeatLost", "Task.StartTimeout", "Task.Timeout",
-                                         "Task.NoReport" };
-    for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (strcmp(type, types[i]) == 0)
-            return true;
-    return false;
+                                         "Task.NoReport", NULL };
+    return is_one_of(type, types);
+}
+
+bool failure_is_signal(const char *type)
+{
+    static const char *const types[] = { "Task.Stopped", "Task.Signal", NULL };
+    return is_one_of(type, types);
+}
+
+/* Whether ECS knows better than the failure that was reported. */
+static bool overrides(const char *true_type, const char *own_type)
+{
+    static const char *const senders[] = { "Task.SpotInterruption", "Task.StoppedByUser",
+                                           "Task.Infrastructure", "Task.OutOfMemory", NULL };
+    if (!true_type)
+        return false;
+    return failure_is_silence(own_type) ||
+           (failure_is_signal(own_type) && is_one_of(true_type, senders));
 }
 
 struct json_object *failure_record(const struct reason *r)
@@ -119,7 +141,7 @@ void failure_compose(const struct durable_error *own, struct json_object *record
     static const char *const texts[] = { "lastStatus", "stopCode", "exitCode", "signal", "reason" };
     const char *true_type = json_get_str(record, "type");
     const char *true_message = json_get_str(record, "message");
-    bool override = true_type && failure_is_silence(own->type);
+    bool override = overrides(true_type, own->type);
     auto_json struct json_object *data = json_object_new_object();
     json_add_str(data, "taskArn", task_arn);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {

@@ -20,13 +20,16 @@ void failure_from_callback(const struct durable_error *callback, struct durable_
 void failure_from_report(const char *body, struct durable_error *own);
 /* A failure that says only that nothing was heard: the task itself may know better. */
 bool failure_is_silence(const char *type);
+/* One that a container sees from inside as a signal: ECS may know who sent it. */
+bool failure_is_signal(const char *type);
 
 /* A step's result for a judged task, and back: {"lastStatus","stopCode","exitCode","signal",
  * "reason","type","message"}. */
 struct json_object *failure_record(const struct reason *r) CHECKED;
 
 /* Fills *err from `own` and a record (NULL: ECS knows nothing). Where `own` is silence and the
- * record has a type, that is the true reason and `own` becomes "noticedBy". */
+ * record has a type, that is the true reason and `own` becomes "noticedBy"; so it is where `own` is
+ * a signal and the record tells who sent it: Spot, a user, the host, or for lack of memory. */
 void failure_compose(const struct durable_error *own, struct json_object *record,
                      const char *task_arn, struct durable_error *err);
 

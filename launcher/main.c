@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "launcher/api.h"
+#include "launcher/events.h"
 #include "launcher/keys.h"
 #include "launcher/workflow.h"
 #include "shared/base/signals.h"
@@ -77,7 +78,45 @@ static int serve_api(const struct config *cfg, const struct lambda_runtime_confi
     return rc;
 }
 
-/* The parts that both handlers have; `stop` ends the serving. */
+static int serve_events(const struct config *cfg, const struct lambda_runtime_config *runtime,
+                        struct aws *aws, struct error *err)
+{
+    struct events_seen seen = { .next = 0 };
+    struct events_tools tools = {
+        .cfg = cfg, .aws = aws, .clock = clock_system(), .log = runtime->log, .seen = &seen
+    };
+    int rc = -1;
+    struct token_keys *keys = keys_load(cfg, aws, err);
+    tools.keys = keys;
+    if (keys)
+        tools.receiver = receiver_client_new(cfg->receiver_url, tools.clock, err);
+    if (!tools.receiver) {
+        lambda_runtime_init_error(runtime, err);
+    } else {
+        log_info(runtime->log, log_event("ready"), log_str("handler", "events"));
+        aws_set_timeout(aws, ECS_TIMEOUT_MS);
+        rc = lambda_runtime_run(runtime, events_handle, &tools, err);
+    }
+    receiver_client_free(tools.receiver);
+    token_keys_free(keys);
+    return rc;
+}
+
+static int serve_handler(const struct config *cfg, const struct lambda_runtime_config *runtime,
+                         struct aws *aws, struct error *err)
+{
+    switch (cfg->handler) {
+    case CONFIG_API:
+        return serve_api(cfg, runtime, aws, err);
+    case CONFIG_EVENTS:
+        return serve_events(cfg, runtime, aws, err);
+    case CONFIG_WORKFLOW:
+        break;
+    }
+    return serve_workflow(cfg, runtime, aws, err);
+}
+
+/* The parts that all handlers have; `stop` ends the serving. */
 static int serve(const struct config *cfg, struct log *log, const atomic_bool *stop,
                  struct error *err)
 {
@@ -92,8 +131,7 @@ static int serve(const struct config *cfg, struct log *log, const atomic_bool *s
         lambda_runtime_init_error(&runtime, err);
         return -1;
     }
-    int rc = cfg->handler == CONFIG_API ? serve_api(cfg, &runtime, aws, err)
-                                        : serve_workflow(cfg, &runtime, aws, err);
+    int rc = serve_handler(cfg, &runtime, aws, err);
     aws_free(aws);
     return rc;
 }

@@ -93,10 +93,11 @@ static int refusal(const struct http_response *resp, struct error *err)
                      detail ? ": " : "", detail ? detail : "");
 }
 
-static int call(struct receiver_client *r, const char *method, const char *id, const char *token,
-                const char *body, struct http_response *resp, struct error *err)
+/* `what` is behind the id in the path: "" or "/failure". */
+static int call(struct receiver_client *r, const char *method, const char *id, const char *what,
+                const char *token, const char *body, struct http_response *resp, struct error *err)
 {
-    auto_free char *url = mem_printf("%s/v1/callbacks/%s", r->url, id);
+    auto_free char *url = mem_printf("%s/v1/callbacks/%s%s", r->url, id, what);
     auto_secret char *bearer = mem_printf("Bearer %s", token);
     struct http_header headers[4] = { { "Authorization", bearer } };
     size_t n = 1;
@@ -123,7 +124,14 @@ int receiver_register(struct receiver_client *r, const char *id, const char *tok
                       const char *body, struct error *err)
 {
     auto_response struct http_response resp = { 0 };
-    return call(r, "PUT", id, token, body, &resp, err);
+    return call(r, "PUT", id, "", token, body, &resp, err);
+}
+
+int receiver_fail(struct receiver_client *r, const char *id, const char *token, const char *body,
+                  struct error *err)
+{
+    auto_response struct http_response resp = { 0 };
+    return call(r, "POST", id, "/failure", token, body, &resp, err);
 }
 
 int receiver_status(struct receiver_client *r, const char *id, const char *token,
@@ -131,7 +139,7 @@ int receiver_status(struct receiver_client *r, const char *id, const char *token
 {
     auto_response struct http_response resp = { 0 };
     *out = NULL;
-    if (call(r, "GET", id, token, NULL, &resp, err) < 0)
+    if (call(r, "GET", id, "", token, NULL, &resp, err) < 0)
         return -1;
     if (json_parse(buf_str(&resp.body), resp.body.len, JSON_DEPTH, out, err) == 0 &&
         json_object_is_type(*out, json_type_object))
@@ -149,7 +157,7 @@ int receiver_close(struct receiver_client *r, const char *id, const char *token,
     buf_add_json_str(&body, outcome);
     buf_add_char(&body, '}');
     struct error mine = { 0 };
-    if (call(r, "DELETE", id, token, buf_str(&body), &resp, &mine) == 0 ||
+    if (call(r, "DELETE", id, "", token, buf_str(&body), &resp, &mine) == 0 ||
         mine.code == ERR_NOT_FOUND || mine.code == ERR_GONE)
         return 0;
     if (err)

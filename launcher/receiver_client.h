@@ -32,6 +32,10 @@ int receiver_register(struct receiver_client *r, const char *id, const char *tok
 /* GET: *out is the state with a held report, where there is one; the caller's. */
 int receiver_status(struct receiver_client *r, const char *id, const char *token,
                     struct json_object **out, struct error *err) CHECKED;
+/* POST /failure: reports the job's failure; `body` is JSON text. The same again is a success, after
+ * another report it is ERR_CONFLICT, for a closed one ERR_GONE. */
+int receiver_fail(struct receiver_client *r, const char *id, const char *token, const char *body,
+                  struct error *err) CHECKED;
 /* DELETE: closes it; `outcome` is a word for what became of the job. A registration that is gone
  * or unknown counts as closed. */
 int receiver_close(struct receiver_client *r, const char *id, const char *token,

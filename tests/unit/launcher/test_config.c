@@ -53,7 +53,7 @@ Test(config, refuses_and_names_the_variable)
     };
     static const char *const says[] = {
         "no handler",
-        "the handler events is not available",
+        "CALLBACK_BASE_URL is not set",
         "unknown handler other",
         "WORKFLOW_FUNCTION is not set",
         "WORKFLOW_FUNCTION: must be NAME:QUALIFIER",

@@ -102,6 +102,34 @@ Test(failure, is_overruled_by_the_true_reason_only_where_it_is_silence)
     }
 }
 
+Test(failure, is_told_who_sent_the_signal)
+{
+    static const struct {
+        const char *own;
+        const char *ecs;
+        const char *type;
+    } table[] = {
+        { "Task.Stopped", "Task.SpotInterruption", "Task.SpotInterruption" },
+        { "Task.Stopped", "Task.StoppedByUser", "Task.StoppedByUser" },
+        { "Task.Stopped", "Task.Infrastructure", "Task.Infrastructure" },
+        { "Task.Signal", "Task.OutOfMemory", "Task.OutOfMemory" },
+        { "Task.Stopped", "Task.ExitCode", "Task.Stopped" },
+        { "Task.Stopped", NULL, "Task.Stopped" },
+        { "Task.ExitCode", "Task.SpotInterruption", "Task.ExitCode" },
+        { "Order.Empty", "Task.SpotInterruption", "Order.Empty" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        auto_durable_error struct durable_error own = { 0 };
+        auto_durable_error struct durable_error err = { 0 };
+        auto_json struct json_object *data = NULL;
+        auto_json struct json_object *record = json_object_new_object();
+        json_add_str(record, "type", table[i].ecs);
+        durable_error_set(&own, table[i].own, "said");
+        compose(&own, json_text(record, NULL), &err, &data);
+        cr_expect_str_eq(err.type, table[i].type, "case %zu", i);
+    }
+}
+
 Test(failure, stays_silence_where_ecs_knows_nothing)
 {
     auto_durable_error struct durable_error own = { 0 };
