@@ -41,7 +41,8 @@ struct shim {
     int signals, watch, output;
     bool stopping;
     int64_t stopping_ms; /* monotonic */
-    bool behind;         /* status.json could not be written */
+    bool changed;        /* status.json is to be written */
+    bool behind;         /* it could not be written */
 };
 
 /* ---- the spec ---------------------------------------------------------------------------------*/
@@ -104,6 +105,7 @@ static int read_spec(struct shim *s, struct error *err)
 static void tell(struct shim *s)
 {
     struct error err = { 0 };
+    s->changed = false;
     s->behind = shim_status_write(s->folder, &s->status, &err) < 0;
     if (s->behind)
         dprintf(STDERR_FILENO, "shim: %s\n", err.msg);
@@ -215,6 +217,7 @@ static bool essential_running(const struct shim *s)
 
 static void ended(struct shim *s, size_t i, int status)
 {
+    s->changed = true;
     struct shim_container *told = &s->status.containers[i];
     s->containers[i].running = false;
     told->ended_ms = clock_wall_ms(s->clock);
@@ -363,7 +366,8 @@ static void run(struct shim *s)
         reap(s);
         if (!essential_running(s))
             stop(s);
-        if (any_running(s))
+        /* Only then: writing it wakes this loop once more, by the watch on the folder. */
+        if (any_running(s) && (s->changed || s->behind))
             tell(s);
     }
 }

@@ -225,3 +225,29 @@ Test(shim, a_status_that_is_not_there_is_no_error_and_a_broken_one_is)
     cr_assert_eq(err.code, ERR_INVALID);
     drop(&r);
 }
+
+/* The bytes in the events FIFO: one a change that was told. */
+static size_t told(const struct rig *r)
+{
+    char bytes[4096];
+    size_t all = 0;
+    for (ssize_t n; (n = read(r->events, bytes, sizeof(bytes))) > 0;)
+        all += (size_t)n;
+    return all;
+}
+
+Test(shim, says_nothing_while_nothing_changes)
+{
+    struct rig r;
+    struct shim_status s = { 0 };
+    begin(&r, SH("echo ready; exec sleep 0.4"));
+    wait_output(&r, "ready");
+    clock_sleep_ms(clock_system(), 100);
+    size_t first = told(&r);
+    clock_sleep_ms(clock_system(), 200);
+    cr_assert_eq(first, 1, "the start is told once, not %zu times", first);
+    cr_assert_eq(told(&r), 0);
+    finish(&r, &s);
+    shim_status_release(&s);
+    drop(&r);
+}
