@@ -95,6 +95,19 @@ static int read_outcome(struct json_object *o, struct fault *fault, struct error
     return 0;
 }
 
+/* "before" or "after" the effect. */
+static int read_when(struct json_object *o, struct fault *fault, struct error *err)
+{
+    const char *word = NULL;
+    int found = json_field_str(o, "", "when", TEXT_MAX, &word, err);
+    if (found < 1)
+        return found;
+    fault->early = strcmp(word, "before") == 0;
+    if (fault->action != FAULT_KILL_FUNCTION || (!fault->early && strcmp(word, "after") != 0))
+        return error_set(err, ERR_INVALID, 0, "/when: before or after, for kill-function only");
+    return 0;
+}
+
 /* What fits together. */
 static int check_fault(const struct fault *fault, struct error *err)
 {
@@ -119,7 +132,7 @@ static int read_fault(struct json_object *o, struct fault *fault, struct error *
                                          "skip",      "status",  "code",
                                          "message",   "delayMs", "retryAfterSeconds",
                                          "function",  "outcome", "source",
-                                         NULL };
+                                         "when",      NULL };
     fault->times = 1;
     fault->status = 500;
     if (!json_object_is_type(o, json_type_object))
@@ -130,6 +143,7 @@ static int read_fault(struct json_object *o, struct fault *fault, struct error *
         read_text(o, "message", &fault->message, err) < 0 ||
         read_text(o, "function", &fault->function, err) < 0 ||
         read_text(o, "source", &fault->source, err) < 0 || read_outcome(o, fault, err) < 0 ||
+        read_when(o, fault, err) < 0 ||
         json_field_int(o, "", "times", -1, INT32_MAX, &fault->times, err) < 0 ||
         json_field_int(o, "", "skip", 0, INT32_MAX, &fault->skip, err) < 0 ||
         json_field_int(o, "", "status", 400, 599, &fault->status, err) < 0 ||
@@ -156,6 +170,18 @@ int faults_add(struct faults *f, struct json_object *o, struct error *err)
     }
     f->items[f->count++] = fault;
     return 0;
+}
+
+void faults_describe(const struct faults *f, struct buf *out)
+{
+    buf_add_char(out, '[');
+    for (size_t i = 0; i < f->count; i++) {
+        buf_add_str(out, i ? ",{\"operation\":" : "{\"operation\":");
+        buf_add_json_str(out, f->items[i].operation);
+        buf_printf(out, ",\"times\":%lld,\"skip\":%lld}", (long long)f->items[i].times,
+                   (long long)f->items[i].skip);
+    }
+    buf_add_char(out, ']');
 }
 
 /* ---- what is met ------------------------------------------------------------------------------*/

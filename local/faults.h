@@ -31,6 +31,7 @@ struct fault {
     int64_t retry_after_s; /* 0: none */
     int64_t delay_ms;
     char *function; /* FAULT_KILL_FUNCTION: whose */
+    bool early;     /* FAULT_KILL_FUNCTION: there is no effect */
     char *source;   /* PutEvents: "aws.ecs" or "aws.lambda"; NULL: both */
     enum ecs_fate outcome;
 };
@@ -42,10 +43,12 @@ struct faults;
 struct faults *faults_new(void) CHECKED;
 void faults_free(struct faults *f); /* takes NULL */
 /* Adds what `o` describes, as POST /_local/faults takes it: operation, action, times, skip,
- * status, code, message, retryAfterSeconds, delayMs, function, outcome, source. ERR_INVALID names
- * the member, ERR_TOO_LARGE where there are FAULTS_MAX already. */
+ * status, code, message, retryAfterSeconds, delayMs, function, when, outcome, source. ERR_INVALID
+ * names the member, ERR_TOO_LARGE where there are FAULTS_MAX already. */
 int faults_add(struct faults *f, struct json_object *o, struct error *err) CHECKED;
 void faults_clear(struct faults *f);
+/* Adds [{"operation","times","skip"}...] of those that are not used up. */
+void faults_describe(const struct faults *f, struct buf *out);
 /* A request of `operation` comes: the fault that it meets, the caller's, or NULL. */
 struct fault *faults_take(struct faults *f, const char *operation) CHECKED;
 /* An event of `source` comes; the same. `f` may be NULL. */

@@ -99,12 +99,15 @@ static bool before(struct aws_request *r, void *arg)
         return false;
     log_info(in->local->log, log_event("fault"), log_str("operation", r->operation),
              log_int("action", fault->action));
-    if (fault->action == FAULT_DROP || fault->action == FAULT_KILL_FUNCTION ||
-        fault->action == FAULT_TASK) {
+    if (fault->action == FAULT_DROP || fault->action == FAULT_TASK ||
+        (fault->action == FAULT_KILL_FUNCTION && !fault->early)) {
         r->fault = fault;
         return false;
     }
-    if (fault->action == FAULT_DELAY)
+    if (fault->action == FAULT_KILL_FUNCTION) {
+        lambda_kill_function(in->local->lambda, fault->function);
+        aws_drop(r);
+    } else if (fault->action == FAULT_DELAY)
         delay(in, r, fault->delay_ms);
     else
         aws_error_with(r, (int)fault->status,
@@ -158,6 +161,16 @@ static void post_fault(struct httpd_request *req, void *arg)
         httpd_problem(req, 400, NULL, "%s", err.msg);
     else
         httpd_reply_json(req, 201, "{}", NULL);
+}
+
+static void get_faults(struct httpd_request *req, void *arg)
+{
+    const struct inspect *in = arg;
+    auto_buf struct buf out = BUF_INIT(4U << 20);
+    buf_add_str(&out, "{\"faults\":");
+    faults_describe(in->local->faults, &out);
+    buf_add_char(&out, '}');
+    httpd_reply_json(req, 200, buf_str(&out), NULL);
 }
 
 static void delete_faults(struct httpd_request *req, void *arg)
@@ -225,6 +238,7 @@ struct inspect *inspect_new(const struct local *local, struct ecs *ecs)
     in->ecs = ecs;
     aws_api_set_hooks(local->api, &hooks);
     aws_api_add_local(local->api, "POST", "/_local/faults", post_fault, in);
+    aws_api_add_local(local->api, "GET", "/_local/faults", get_faults, in);
     aws_api_add_local(local->api, "DELETE", "/_local/faults", delete_faults, in);
     aws_api_add_local(local->api, "GET", "/_local/requests", get_requests, in);
     aws_api_add_local(local->api, "GET", "/_local/tasks", get_tasks, in);

@@ -1,6 +1,7 @@
 /* inspect.h - what tests and tools see and order, on the AWS port under /_local/ (JSON):
  *
  *   POST   /_local/faults    orders a fault (faults.h); 201
+ *   GET    /_local/faults    {"faults":[{"operation","times","skip"}]}: those that are not used up
  *   DELETE /_local/faults    clears all; 204
  *   GET    /_local/requests[?operation=NAME]
  *                            {"requests":[{"time","service","operation","status","body"}]}: the

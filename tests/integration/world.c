@@ -73,6 +73,15 @@ void world_expect(struct world *w, const char *id, const char *status, const cha
     cr_assert_str_eq(out->status, status, "%s: %s", id, json_text(ended, NULL));
     if (type)
         cr_assert_str_eq(out->type, type, "%s", json_text(ended, NULL));
+    struct history_facts history;
+    world_history(w, id, &history);
+}
+
+void world_history(struct world *w, const char *id, struct history_facts *out)
+{
+    struct error err = { 0 };
+    auto_free char *arn = world_arn(id);
+    cr_assert_eq(history_check(w->aws, arn, out, &err), 0, "%s", err.msg);
 }
 
 int world_task_pid(struct world *w, const char *id)
@@ -102,6 +111,16 @@ void world_fault(struct world *w, const char *fault)
     cr_assert_eq(api_send(w->local, method, "/_local/faults", NULL, fault, &a, &err), 0, "%s",
                  err.msg);
     cr_assert_eq(a.status, fault ? 201 : 204, "%d %s", a.status, a.text);
+}
+
+int world_faults_left(struct world *w)
+{
+    struct error err = { 0 };
+    auto_answer struct api_answer a = { 0 };
+    cr_assert_eq(api_send(w->local, "GET", "/_local/faults", NULL, NULL, &a, &err), 0, "%s",
+                 err.msg);
+    cr_assert_eq(a.status, 200, "%s", a.text);
+    return (int)json_object_array_length(json_get_arr(a.json, "faults"));
 }
 
 struct json_object *world_requests(struct world *w, const char *operation)

@@ -6,6 +6,7 @@
 #include "local/stack/api.h"
 #include "local/stack/facts.h"
 #include "local/stack/stack.h"
+#include "tests/integration/history_rules.h"
 
 struct world {
     struct stack *stack;
@@ -25,16 +26,20 @@ void world_stop(struct world *w);
 char *world_post(struct world *w, const char *body);
 /* Waits for its end; the answer's body is the caller's. */
 struct json_object *world_end(struct world *w, const char *id);
-/* Waits for its end and asserts the status; `type` is the error's type, or NULL. `out` is the
- * caller's. */
+/* Waits for its end and asserts the status, and that its history keeps the rules; `type` is the
+ * error's type, or NULL. `out` is the caller's. */
 void world_expect(struct world *w, const char *id, const char *status, const char *type,
                   struct facts *out);
+/* Asserts that the history keeps the rules of history_rules.h. */
+void world_history(struct world *w, const char *id, struct history_facts *out);
 /* Waits until the workflow's container runs and returns its first process. */
 int world_task_pid(struct world *w, const char *id);
 /* Waits until a process is gone. */
 void world_gone(int pid);
 /* Orders a fault (JSON of POST /_local/faults); NULL: takes all back. */
 void world_fault(struct world *w, const char *fault);
+/* How many faults have not been met to the end. */
+int world_faults_left(struct world *w);
 /* The AWS requests that local-aws has seen of one operation, the caller's. */
 struct json_object *world_requests(struct world *w, const char *operation);
 /* The environments of a function that are busy now. */

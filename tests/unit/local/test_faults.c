@@ -126,6 +126,10 @@ Test(faults, refuses_what_makes_no_sense)
         { "{\"operation\":\"*\",\"action\":\"delay\",\"delayMs\":-1}", "/delayMs" },
         { "{\"operation\":\"*\",\"action\":\"kill-function\"}", "/function" },
         { "{\"operation\":\"*\",\"action\":\"drop\",\"more\":1}", "/more" },
+        { "{\"operation\":\"*\",\"action\":\"drop\",\"when\":\"before\"}", "/when" },
+        { "{\"operation\":\"*\",\"action\":\"kill-function\",\"function\":\"f\","
+          "\"when\":\"now\"}",
+          "/when" },
         { "{\"operation\":\"RunTask\",\"action\":\"task\"}", "/outcome" },
         { "{\"operation\":\"RunTask\",\"action\":\"task\",\"outcome\":\"rain\"}", "/outcome" },
         { "{\"operation\":\"RunTask\",\"action\":\"task\",\"outcome\":1}", "/outcome" },
