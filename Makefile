@@ -23,6 +23,8 @@ BUILD := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 OBJ := build/obj/$(VARIANT)
 
 PACKAGES := libmicrohttpd libcurl json-c hiredis libcrypto sqlite3
+# rediss:// where hiredis has TLS (1.0 and later).
+REDIS_TLS := hiredis_ssl libssl
 DEBIAN := build-essential pkg-config curl libmicrohttpd-dev libcurl4-openssl-dev libjson-c-dev \
 	libhiredis-dev libssl-dev libsqlite3-dev libcriterion-dev redis-server
 
@@ -126,9 +128,11 @@ $(BIN_$(1)): $(call objects,$(call room_main,$(1))) $(call room_archive,$(1)) $(
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 
-# A unit test links the room that its folder names: tests/unit/receiver/test_store.c.
+# A unit test links the room that its folder names: tests/unit/receiver/test_store.c. Tests of stores
+# also start a server.
 define unit_rule
-$(BUILD)/tests/$(1): $(OBJ)/tests/$(1).o $(if $(filter $(2),$(ROOMS)),$(call room_archive,$(2))) $(LIBS)
+$(BUILD)/tests/$(1): $(OBJ)/tests/$(1).o $(if $(filter $(2),$(ROOMS)),$(call room_archive,$(2))) \
+		$(if $(filter unit/receiver/test_store%,$(1)),$(call room_archive,stack)) $(LIBS)
 	$$(call link,-lcriterion)
 endef
 $(foreach s,$(UNIT_SRC),$(eval $(call unit_rule,$(patsubst tests/%.c,%,$(s)),$(notdir $(patsubst %/,%,$(dir $(s)))))))
@@ -217,6 +221,8 @@ build/config.mk: Makefile
 	@mkdir -p build
 	@printf 'PKG_CFLAGS := %s\nPKG_LIBS := %s\n' "$$(pkg-config --cflags $(PACKAGES))" \
 		"$$(pkg-config --libs $(PACKAGES))" >$@
+	@if pkg-config --exists $(REDIS_TLS) 2>/dev/null; then \
+		printf 'PKG_CFLAGS += -DHAVE_HIREDIS_SSL\nPKG_LIBS += %s\n' "$$(pkg-config --libs $(REDIS_TLS))" >>$@; fi
 
 .PHONY: clean
 clean: ## remove everything that was built

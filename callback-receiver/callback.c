@@ -225,6 +225,17 @@ enum callback_verdict callback_judge(struct callback *c, int64_t now_ms, struct 
     return CALLBACK_TAKEN;
 }
 
+bool callback_grace(struct callback *c, int64_t from_ms)
+{
+    int64_t s = c->heartbeat_s;
+    if (c->first_heartbeat_ms == 0 && c->start_timeout_s < s)
+        s = c->start_timeout_s;
+    if (c->judge_ms == 0 || from_ms + s * 1000 <= c->judge_ms)
+        return false;
+    c->judge_ms = from_ms + s * 1000;
+    return true;
+}
+
 const char *callback_state_name(enum callback_state s)
 {
     static const char *const names[CALLBACK_STATES] = {

@@ -170,6 +170,10 @@ enum callback_verdict callback_redeliver(struct callback *c, int64_t now_ms);
  * writes its ErrorObject to `body`; else DONE. */
 enum callback_verdict callback_judge(struct callback *c, int64_t now_ms, struct buf *body);
 
+/* Nobody could hear the job until `from_ms`: its time to be silent begins anew. Tells whether that
+ * changed the record. */
+bool callback_grace(struct callback *c, int64_t from_ms);
+
 /* "pending", ... */
 const char *callback_state_name(enum callback_state s);
 

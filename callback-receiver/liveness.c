@@ -47,6 +47,8 @@ static int judge(struct liveness *l)
                  log_str("as", c->first_heartbeat_ms ? "Task.HeartbeatLost" : "Task.StartTimeout"),
                  log_int("lastContactMs", c->last_contact_ms));
     }
+    /* Another receiver that shares the store may have left work behind. */
+    any |= rc == 0 && op.next_ms > 0 && op.next_ms <= op.now_ms;
     store_op_release(&op);
     if (any)
         delivery_kick(l->delivery);

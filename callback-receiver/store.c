@@ -38,9 +38,8 @@ struct store *store_open(const char *url, struct error *err)
     if (strncmp(url, sqlite, strlen(sqlite)) == 0 && url[strlen(sqlite)])
         return store_sqlite_open(url + strlen(sqlite), err);
     if (strncmp(url, "redis://", 8) == 0 || strncmp(url, "rediss://", 9) == 0)
-        error_set(err, ERR_INVALID, 0, "a Redis store is not in this build: use sqlite:FILE");
-    else
-        error_set(err, ERR_INVALID, 0, "the store must be sqlite:FILE");
+        return store_redis_open(url, err);
+    error_set(err, ERR_INVALID, 0, "the store must be sqlite:FILE or redis://HOST:PORT/DB");
     return NULL;
 }
 

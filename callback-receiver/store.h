@@ -73,7 +73,8 @@ struct store_op {
     struct store_text out[STORE_PAYLOADS];
     struct store_item *items;
     size_t count;
-    int64_t next_ms; /* CLAIM: when the next delivery is due; 0: none waits */
+    int64_t next_ms; /* CLAIM: when the next delivery is due; 0: none waits. JUDGE, of a store that
+                        several receivers share: the same */
     int64_t counts[CALLBACK_STATES];
     int64_t oldest_ms; /* COUNT: when the oldest report that is not delivered came (the oldest of
                           the 10,000 callbacks registered first among them); 0: none waits */
@@ -96,8 +97,9 @@ struct store {
     const struct store_driver *driver;
 };
 
-/* "sqlite:FILE". NULL with *err: ERR_INVALID for a URL that this build cannot serve, ERR_CONFLICT
- * where another process has it open or where it was written by a newer version, ERR_IO. */
+/* "sqlite:FILE", "redis://..." or "rediss://..." (redis_url.h). NULL with *err: ERR_INVALID for a
+ * URL that this build cannot serve, ERR_CONFLICT where another process has it open or where it was
+ * written by a newer version, ERR_DENIED, ERR_NET, ERR_IO. */
 struct store *store_open(const char *url, struct error *err) CHECKED;
 /* 0: all are done and durable. -1: none has happened. */
 int store_run(struct store *s, struct store_op *const *ops, size_t count,
@@ -105,7 +107,8 @@ int store_run(struct store *s, struct store_op *const *ops, size_t count,
 /* Takes NULL. */
 void store_close(struct store *s);
 
-/* store_sqlite.c */
+/* store_sqlite.c, store_redis.c */
 struct store *store_sqlite_open(const char *file, struct error *err) CHECKED;
+struct store *store_redis_open(const char *url, struct error *err) CHECKED;
 
 #endif

@@ -1,6 +1,7 @@
 #include "callback-receiver/store.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "shared/base/mem.h"
+#include "tests/redis_server.h"
 
 #define EXPIRES 1000 /* s */
 
@@ -33,6 +35,36 @@ static void teardown(void)
 }
 
 TestSuite(store, .init = setup, .fini = teardown);
+
+static struct redis_server redis;
+
+static void setup_redis(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    redis_server_start(&redis, NULL);
+    snprintf(url, sizeof(url), "%s", redis.url);
+}
+
+static void teardown_redis(void)
+{
+    redis_server_stop(&redis);
+}
+
+TestSuite(store_on_redis, .init = setup_redis, .fini = teardown_redis);
+
+/* What both stores must do. */
+#define BOTH(name)                                                                                 \
+    static void name(void);                                                                        \
+    Test(store, name)                                                                              \
+    {                                                                                              \
+        name();                                                                                    \
+    }                                                                                              \
+    Test(store_on_redis, name)                                                                     \
+    {                                                                                              \
+        if (redis.program)                                                                         \
+            name();                                                                                \
+    }                                                                                              \
+    static void name(void)
 
 static struct store *open_store(void)
 {
@@ -79,7 +111,7 @@ static enum callback_verdict once(struct store *s, enum store_action action,
     return verdict;
 }
 
-Test(store, what_was_written_is_there_after_it_was_opened_again)
+BOTH(what_was_written_is_there_after_it_was_opened_again)
 {
     struct store *s = open_store();
     cr_assert_eq(once(s, STORE_REGISTER, "QQ==", "{\"in\":1}"), CALLBACK_CREATED);
@@ -140,7 +172,7 @@ Test(store, a_batch_happens_whole_or_not_at_all)
     store_close(s);
 }
 
-Test(store, later_operations_of_a_batch_see_earlier_ones)
+BOTH(later_operations_of_a_batch_see_earlier_ones)
 {
     struct store *s = open_store();
     struct store_op ops[3] = { make(STORE_REPORT, "QQ==", CALLBACK_BY_JOB, "1"),
@@ -158,7 +190,7 @@ Test(store, later_operations_of_a_batch_see_earlier_ones)
     store_close(s);
 }
 
-Test(store, claims_what_is_due_once_and_says_when_the_next_is)
+BOTH(claims_what_is_due_once_and_says_when_the_next_is)
 {
     struct store *s = open_store();
     (void)once(s, STORE_REPORT, "QQ==", "1");
@@ -198,7 +230,7 @@ Test(store, claims_what_is_due_once_and_says_when_the_next_is)
     store_close(s);
 }
 
-Test(store, judges_silence_but_not_across_its_own)
+BOTH(judges_silence_but_not_across_its_own)
 {
     struct store *s = open_store();
     (void)once(s, STORE_HEARTBEAT, "QQ==", NULL);  /* by the default, 60 s */
@@ -227,7 +259,7 @@ Test(store, judges_silence_but_not_across_its_own)
     store_close(s);
 }
 
-Test(store, lists_counts_and_forgets)
+BOTH(lists_counts_and_forgets)
 {
     struct store *s = open_store();
     (void)once(s, STORE_REPORT, "QQ==", "1");
@@ -280,7 +312,7 @@ Test(store, lists_counts_and_forgets)
     store_close(s);
 }
 
-Test(store, closing_drops_the_input)
+BOTH(closing_drops_the_input)
 {
     struct store *s = open_store();
     (void)once(s, STORE_REGISTER, "QQ==", "\"secret\"");
@@ -329,8 +361,8 @@ Test(store, urls_that_this_build_cannot_serve_are_refused)
         const char *url;
         enum error_code code;
     } cases[] = {
-        { "redis://localhost", ERR_INVALID }, { "rediss://localhost", ERR_INVALID },
-        { "sqlite:", ERR_INVALID },           { "callbacks.db", ERR_INVALID },
+        { "redis://127.0.0.1:1", ERR_NET }, { "redis://", ERR_INVALID },
+        { "sqlite:", ERR_INVALID },         { "callbacks.db", ERR_INVALID },
         { "sqlite:/nowhere/c.db", ERR_IO },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -1,0 +1,66 @@
+/* redis_slot.h - the callbacks that one batch of operations deals with, read from Redis, changed in
+ * memory and written back in one script. One thread at a time. */
+#ifndef RECEIVER_REDIS_SLOT_H
+#define RECEIVER_REDIS_SLOT_H
+
+#include "callback-receiver/redis_conn.h"
+#include "callback-receiver/store.h"
+
+enum redis_change {
+    REDIS_KEEP,
+    REDIS_PUT,
+    REDIS_DROP
+};
+
+struct redis_text {
+    const char *text; /* NULL: none */
+    size_t len;
+};
+
+struct redis_slot {
+    char id[TOKEN_PUBLIC_ID];
+    unsigned want; /* bits 1 << enum store_payload to read */
+    bool loaded;
+    char version[24]; /* "0" where there is none */
+    char entry[48];   /* of the stream, or "" */
+    struct callback c;
+    struct callback before; /* as it was read */
+    bool dirty;
+    bool requeue; /* due now, whatever stood for it before */
+    int64_t now_ms;
+    struct redis_text have[STORE_PAYLOADS]; /* as read, or as put; borrowed */
+    enum redis_change change[STORE_PAYLOADS];
+    redisReply *reply; /* what `have` points into */
+    struct buf judged; /* the report of a silent job */
+};
+
+struct redis_slots {
+    struct redis_slot **all;
+    size_t count;
+    size_t room;
+    size_t *table; /* open addressing: index + 1 */
+    size_t table_size;
+};
+
+void redis_slots_release(struct redis_slots *s);
+/* The slot of `id`; made where there is none. */
+struct redis_slot *redis_slots_of(struct redis_slots *s, const char *id);
+/* Reads those that are not yet read. -1 as redis_conn_collect. */
+int redis_slots_load(struct redis_slots *s, struct redis_conn *r, bool *again,
+                     struct error *err) CHECKED;
+/* The payload is written with the slot. Borrowed until then. */
+void redis_slot_put(struct redis_slot *slot, enum store_payload kind, const char *text, size_t len);
+void redis_slot_drop(struct redis_slot *slot, enum store_payload kind);
+
+enum redis_written {
+    REDIS_WRITTEN,
+    REDIS_CROSSED /* another was faster, or the fence does not hold: nothing is written */
+};
+
+/* Writes what is dirty, all or nothing; where `next` is given, also asks when something is due
+ * next. -1 as redis_conn_collect: it may or may not have happened. */
+int redis_slots_write(struct redis_slots *s, struct redis_conn *r, const char *fence,
+                      int64_t now_ms, int64_t *next, enum redis_written *written, bool *again,
+                      struct error *err) CHECKED;
+
+#endif
