@@ -19,7 +19,7 @@ static int with_table(struct config *c, use_fn *use, void *arg)
         { NULL, "OPS_TOKEN", OPT_SECRET, &c->ops_token, NULL, 0, 0, NULL,
           "opens the operations port beyond the loopback interface" },
         { "store", "CALLBACK_STORE", OPT_STR, &c->store, "sqlite:callbacks.db", 0, 0, "URL",
-          "where callbacks are kept: sqlite:FILE" },
+          "where callbacks are kept: sqlite:FILE or redis://USER:PASSWORD@HOST:PORT/DB" },
         { NULL, "CALLBACK_TOKEN_KEYS", OPT_SECRET, &c->token_keys, NULL, 0, 0, NULL,
           "{\"KID\": \"at least 43 random characters\", ...}" },
         { "callback-token-keys-secret", "CALLBACK_TOKEN_KEYS_SECRET", OPT_STR,
