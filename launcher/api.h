@@ -15,7 +15,7 @@
  * Every refusal is a problem document: 400 with "errors" that name fields by JSON pointer (a task
  * definition that is not allowed is one of those), 404 for anything that is not a workflow of
  * WORKFLOW_FUNCTION, 405 with Allow, 409, 413, 415, 503 with Retry-After where AWS throttles or
- * does not answer. openapi.yaml in docs/ has it in full. Region and account are those of the API
+ * does not answer. docs/openapi.json has it in full. Region and account are those of the API
  * function's own ARN. One thread. */
 #ifndef LAUNCHER_API_H
 #define LAUNCHER_API_H
