@@ -31,22 +31,44 @@ static inline const char *redis_server_path(void)
     return NULL;
 }
 
+/* A connection to a server that answers, or NULL. */
+static inline redisContext *redis_server_try(const struct redis_server *r)
+{
+    redisContext *c = redisConnect("127.0.0.1", r->port);
+    redisReply *reply = c->err ? NULL : redisCommand(c, "PING");
+    bool up = reply && (!reply->str || strncmp(reply->str, "LOADING", 7) != 0);
+    freeReplyObject(reply);
+    if (up)
+        return c;
+    redisFree(c);
+    return NULL;
+}
+
+/* It answers; false where it has ended instead. */
+static inline bool redis_server_up(const struct redis_server *r)
+{
+    for (int i = 0; i < 1000 && program_running(r->program); i++) {
+        redisContext *c = redis_server_try(r);
+        if (c) {
+            redisFree(c);
+            return program_running(r->program); /* and it was not another's that answered */
+        }
+        clock_sleep_ms(clock_system(), 10);
+    }
+    return false;
+}
+
 /* A connection for the test itself. */
 static inline redisContext *redis_server_connect(const struct redis_server *r)
 {
-    redisContext *c = NULL;
     for (int i = 0; i < 1000; i++) {
-        c = redisConnect("127.0.0.1", r->port);
-        redisReply *reply = c->err ? NULL : redisCommand(c, "PING");
-        bool up = reply && (!reply->str || strncmp(reply->str, "LOADING", 7) != 0);
-        freeReplyObject(reply);
-        if (up)
+        redisContext *c = redis_server_try(r);
+        if (c)
             return c;
-        redisFree(c);
         clock_sleep_ms(clock_system(), 10);
     }
     cr_assert_fail("redis-server does not answer");
-    return c;
+    return NULL;
 }
 
 /* One command, for its effect; the answer must not be an error. Returns an integer answer. */
@@ -81,26 +103,38 @@ static inline void redis_server_start(struct redis_server *r, const char *const 
     r->dir = folder_new("test_redis", &err);
     cr_assert_not_null(r->dir, "%s", err.msg);
     auto_free char *log = mem_printf("%s/log", r->dir);
-    auto_free char *port = mem_printf("%d", r->port);
-    const char *argv[32] = { path,    "--port",        port,     "--bind", "127.0.0.1",
+    const char *argv[32] = { path,    "--port",        NULL,     "--bind", "127.0.0.1",
                              "--dir", r->dir,          "--save", "",       "--appendonly",
                              "yes",   "--appendfsync", "always" };
     for (size_t n = 13; more && *more && n < ARRAY_LEN(argv) - 1; n++)
         argv[n] = *more++;
     const char *env[] = { "LC_ALL=C", NULL };
-    r->program = program_start(argv, env, log, &err);
-    cr_assert_not_null(r->program, "%s", err.msg);
+    /* Another test may have taken the port meanwhile, or the one that a cluster's bus has. */
+    for (int tries = 0; tries < 5; tries++) {
+        auto_free char *next = mem_printf("%d", r->port);
+        argv[2] = next;
+        r->program = program_start(argv, env, log, &err);
+        cr_assert_not_null(r->program, "%s", err.msg);
+        if (redis_server_up(r))
+            break;
+        program_free(MOVE(r->program));
+        r->port = program_free_port();
+    }
+    cr_assert_not_null(r->program, "redis-server does not start");
     snprintf(r->url, sizeof(r->url), "redis://127.0.0.1:%d", r->port);
-    redisFree(redis_server_connect(r));
 }
 
 /* SIGKILL, and the same server again where it has left off. */
 static inline void redis_server_restart(struct redis_server *r)
 {
     struct error err;
-    program_kill(r->program);
-    cr_assert_eq(program_restart(r->program, &err), 0, "%s", err.msg);
-    redisFree(redis_server_connect(r));
+    bool up = false;
+    for (int tries = 0; tries < 5 && !up; tries++) {
+        program_kill(r->program);
+        cr_assert_eq(program_restart(r->program, &err), 0, "%s", err.msg);
+        up = redis_server_up(r);
+    }
+    cr_assert(up, "redis-server does not start again");
 }
 
 static inline void redis_server_stop(struct redis_server *r)
