@@ -172,7 +172,7 @@ void metrics_print(struct metrics *m, struct buf *out)
         if (strcmp(name, last) != 0)
             head(out, name, "counter", described[i].help);
         buf_printf(out, PREFIX "%s%s %llu\n", name, described[i].labels,
-                   (unsigned long long)metrics_get(m, i));
+                   (unsigned long long)metrics_get(m, (enum metric)i));
         last = name;
     }
     print_requests(m, out);

@@ -64,8 +64,8 @@ static void metrics(struct question *q)
     buf_add_str(&b, "# HELP callback_receiver_callbacks Callbacks in the store.\n"
                     "# TYPE callback_receiver_callbacks gauge\n");
     for (size_t i = 1; i < CALLBACK_STATES; i++)
-        buf_printf(&b, "callback_receiver_callbacks{state=\"%s\"} %lld\n", callback_state_name(i),
-                   (long long)q->op.counts[i]);
+        buf_printf(&b, "callback_receiver_callbacks{state=\"%s\"} %lld\n",
+                   callback_state_name((enum callback_state)i), (long long)q->op.counts[i]);
     int64_t oldest = q->op.oldest_ms ? q->op.now_ms - q->op.oldest_ms : 0;
     buf_printf(&b,
                "# HELP callback_receiver_oldest_seconds Since when the oldest report waits for its "

@@ -220,7 +220,8 @@ static int run_read(struct store_sqlite *s, struct store_op *op, struct error *e
     if (changed && save(s, &op->record, err) < 0)
         return -1;
     for (size_t i = 0; op->verdict == CALLBACK_DONE && i < STORE_PAYLOADS; i++)
-        if (op->want & 1U << i && get_payload(s, op->id, i, &op->out[i], err) < 0)
+        if (op->want & 1U << i &&
+            get_payload(s, op->id, (enum store_payload)i, &op->out[i], err) < 0)
             return -1;
     return 0;
 }
