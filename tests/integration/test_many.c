@@ -1,4 +1,4 @@
-/* Many workflows at once: MANY of them (150, or what the variable MANY says; `make many`: 1,000)
+/* Many workflows at once: MANY of them (150, or what the variable MANY says)
  * are posted, all their containers run at the same time, then all report. Each ends, and none runs
  * its job twice. */
 #include <criterion/criterion.h>
