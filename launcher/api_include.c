@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "launcher/api.h"
+#include "launcher/log_stream.h"
 #include "launcher/reason.h"
 #include "shared/aws/ecs_client.h"
 #include "shared/base/json.h"
@@ -38,11 +39,14 @@ static struct json_object *find_container(struct json_object *task, const char *
 }
 
 /* What a client may want to know of a task; its overrides hold a token and are left out. */
-static struct json_object *task_doc(struct json_object *task, const char *container_name)
+static struct json_object *task_doc(struct json_object *task, const struct config *cfg)
 {
-    struct json_object *container = find_container(task, container_name);
+    struct json_object *container = find_container(task, cfg->container);
     struct json_object *doc = json_object_new_object();
+    auto_free char *stream = log_stream_of(cfg, json_get_str(task, "taskArn"));
     copy_str(doc, "taskArn", task, "taskArn");
+    json_add_str(doc, "logGroup", stream ? cfg->log_group : NULL);
+    json_add_str(doc, "logStream", stream);
     copy_str(doc, "taskDefinitionArn", task, "taskDefinitionArn");
     copy_str(doc, "lastStatus", task, "lastStatus");
     copy_str(doc, "desiredStatus", task, "desiredStatus");
@@ -77,8 +81,7 @@ static int read_tasks(struct api_call *c, struct json_object **out, struct error
         return -1;
     *out = json_object_new_array();
     for (size_t i = 0; i < json_object_array_length(tasks); i++)
-        json_object_array_add(
-            *out, task_doc(json_object_array_get_idx(tasks, i), c->tools->cfg->container));
+        json_object_array_add(*out, task_doc(json_object_array_get_idx(tasks, i), c->tools->cfg));
     return 0;
 }
 

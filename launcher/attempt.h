@@ -16,9 +16,9 @@
  * Types of failure (docs/failures.md): Workflow.RegistrationFailed (never started), those of
  * reason.h, Task.HeartbeatLost, Task.StartTimeout, Task.Timeout, Task.Failed (the job said no
  * type), or the job's own. The error's data is JSON:
- * {"taskArn","lastStatus","stopCode","exitCode","signal", "reason","noticedBy","errorData"},
- * members that are not known left out; errorData is the job's own, cut where the whole would not
- * fit an ErrorObject (then "errorDataTruncated":true).
+ * {"taskArn","logGroup","logStream","lastStatus","stopCode","exitCode","signal","reason",
+ * "noticedBy","errorData"}, members that are not known left out; errorData is the job's own, cut
+ * where the whole would not fit an ErrorObject (then "errorDataTruncated":true).
  *
  * One thread at a time; it lives for one run of the handler. */
 #ifndef LAUNCHER_ATTEMPT_H

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "launcher/failure.h"
+#include "launcher/log_stream.h"
 #include "launcher/workflow_id.h"
 
 static const char *const again_only[] = { ATTEMPT_AGAIN, NULL };
@@ -261,6 +262,10 @@ enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct j
     bool patient = failure_is_silence(own.type) || failure_is_signal(own.type);
     DURABLE_TRY(describe(ctx, a, patient, &record));
     DURABLE_TRY(attempt_cleanup(ctx, a, own.type, !has_ended(record)));
-    failure_compose(&own, record, a->task_arn, err);
+    auto_free char *stream = log_stream_of(a->tools->cfg, a->task_arn);
+    const struct failure_place place = { .task_arn = a->task_arn,
+                                         .log_group = stream ? a->tools->cfg->log_group : NULL,
+                                         .log_stream = stream };
+    failure_compose(&own, record, &place, err);
     return DURABLE_FAILED;
 }

@@ -44,8 +44,10 @@ struct config {
     char *token_keys;        /* the keys' JSON, or NULL: see token_keys_secret */
     char *token_keys_secret; /* ARN of the secret that holds them */
     char *token_kid;
-    int64_t stop_timeout_s;      /* what the container is told of its stopTimeout */
-    int64_t events_delay_s;      /* what the handler events gives a job to report by itself */
+    char *log_group;        /* LOG_GROUP and LOG_STREAM_PREFIX: where the job's container logs */
+    char *log_prefix;       /* with the driver awslogs; NULL: not said */
+    int64_t stop_timeout_s; /* what the container is told of its stopTimeout */
+    int64_t events_delay_s; /* what the handler events gives a job to report by itself */
     int64_t execution_timeout_s; /* the durable function's ExecutionTimeout; 0: not known */
     char *workflow_function;     /* "name:qualifier" */
     char function_name[CONFIG_FUNCTION_NAME + 1]; /* its name alone */

@@ -136,14 +136,16 @@ static void add_job_data(struct json_object *data, const char *own, size_t room)
 }
 
 void failure_compose(const struct durable_error *own, struct json_object *record,
-                     const char *task_arn, struct durable_error *err)
+                     const struct failure_place *place, struct durable_error *err)
 {
     static const char *const texts[] = { "lastStatus", "stopCode", "exitCode", "signal", "reason" };
     const char *true_type = json_get_str(record, "type");
     const char *true_message = json_get_str(record, "message");
     bool override = overrides(true_type, own->type);
     auto_json struct json_object *data = json_object_new_object();
-    json_add_str(data, "taskArn", task_arn);
+    json_add_str(data, "taskArn", place->task_arn);
+    json_add_str(data, "logGroup", place->log_group);
+    json_add_str(data, "logStream", place->log_stream);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct json_object *v = json_get(record, texts[i]);
         if (v)

@@ -27,10 +27,17 @@ bool failure_is_signal(const char *type);
  * "reason","type","message"}. */
 struct json_object *failure_record(const struct reason *r) CHECKED;
 
+/* Which task it was and where its log is; what is NULL is left out. */
+struct failure_place {
+    const char *task_arn;
+    const char *log_group;
+    const char *log_stream;
+};
+
 /* Fills *err from `own` and a record (NULL: ECS knows nothing). Where `own` is silence and the
  * record has a type, that is the true reason and `own` becomes "noticedBy"; so it is where `own` is
  * a signal and the record tells who sent it: Spot, a user, the host, or for lack of memory. */
 void failure_compose(const struct durable_error *own, struct json_object *record,
-                     const char *task_arn, struct durable_error *err);
+                     const struct failure_place *place, struct durable_error *err);
 
 #endif

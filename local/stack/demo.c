@@ -44,9 +44,8 @@ static const struct scenario scenarios[SCENARIOS] = {
                  "\"echo 'no such order' >&2; exit 3\"]}}",
                  "FAILED", "Task.ExitCode" },
     [KILLED] = { "killed", "a container that is killed in mid-work",
-                 "{\"pattern\":\"callback\",\"heartbeatSeconds\":3,"
-                 "\"task\":{\"command\":[\"sleep\",\"300\"]}}",
-                 "FAILED", "Task.Signal" },
+                 "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sleep\",\"300\"]}}", "FAILED",
+                 "Task.Signal" },
     [CURL] = { "plain curl", "an image that knows nothing of this: its command reports with curl",
                "{\"pattern\":\"callback\",\"task\":{\"taskDefinition\":\"plain\",\"command\":["
                "\"sh\","
@@ -72,7 +71,7 @@ struct demo {
 
 static int demo_open(struct demo *d, const char *bin_dir, struct error *err)
 {
-    const struct stack_options options = { .bin_dir = bin_dir };
+    const struct stack_options options = { .bin_dir = bin_dir, .events = true };
     d->stack = stack_start(&options, err);
     if (!d->stack)
         return -1;

@@ -42,6 +42,7 @@ static int run(const struct config *c, const char *command, struct error *err)
             .callbacks_port = (int)c->callbacks_port,
             .ops_port = (int)c->ops_port,
             .aws_port = (int)c->aws_port,
+            .events = true,
         };
         return up_run(&options, err);
     }

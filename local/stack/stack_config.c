@@ -37,6 +37,7 @@ static struct json_object *launcher_env(const struct stack_config *c)
     json_add_str(env, "CALLBACK_BASE_URL", c->callbacks_url);
     json_add_str(env, "CALLBACK_TOKEN_KEYS", c->token_keys);
     json_add_str(env, "WORKFLOW_FUNCTION", "launcher:live");
+    json_add_str(env, "EVENTS_DELAY_SECONDS", "1");
     /* With a shorter one, tests let executions run into it. */
     if (!c->execution_timeout_s)
         json_add_str(env, "EXECUTION_TIMEOUT_SECONDS", EXECUTION_TIMEOUT_TEXT);

@@ -177,6 +177,8 @@ enum durable_rc durable_callback_create(struct durable_ctx *ctx, const char *nam
 enum durable_rc durable_callback_result(struct durable_ctx *ctx, const struct durable_callback *cb,
                                         struct json_object **out,
                                         struct durable_error *err) DURABLE_CHECKED;
+/* When Lambda got that outcome, ms since 1970; 0 while there is none. */
+int64_t durable_callback_ended_ms(const struct durable_ctx *ctx, const struct durable_callback *cb);
 void durable_callback_release(struct durable_callback *cb);
 #define auto_durable_callback __attribute__((cleanup(durable_callback_release)))
 

@@ -122,6 +122,7 @@ static struct operation operation_read(const struct json_object *o)
         .status = (enum op_status)index_of(status_names, ARRAY_LEN(status_names),
                                            json_get_str(o, "Status")),
         .start_ms = operation_time_ms(o, "StartTimestamp"),
+        .end_ms = operation_time_ms(o, "EndTimestamp"),
     };
     if (op.type != OP_UNKNOWN)
         read_details(&op, details_of(o, op.type));

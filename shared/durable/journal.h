@@ -39,6 +39,7 @@ struct operation {
     enum op_type type;
     enum op_status status;
     int64_t start_ms;
+    int64_t end_ms;       /* 0: it has not ended */
     int64_t scheduled_ms; /* end of a wait, next attempt of a step; 0: none */
     unsigned attempts;    /* finished attempts of a step */
     bool replay_children;

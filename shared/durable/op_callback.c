@@ -97,3 +97,10 @@ enum durable_rc durable_callback_result(struct durable_ctx *ctx, const struct du
         *out = json_object_new_string_len(record->payload, (int)record->payload_len);
     return DURABLE_OK;
 }
+
+int64_t durable_callback_ended_ms(const struct durable_ctx *ctx, const struct durable_callback *cb)
+{
+    const struct operation *record =
+        cb->operation_id ? journal_find(ctx->x->journal, cb->operation_id) : NULL;
+    return operation_ended(record) ? record->end_ms : 0;
+}

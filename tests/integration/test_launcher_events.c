@@ -13,7 +13,8 @@
 
 static void start(struct world *w, int execution_timeout_s)
 {
-    static const char *const env[] = { "EVENTS_DELAY_SECONDS=0", NULL };
+    static const char *const env[] = { "EVENTS_DELAY_SECONDS=0", "LOG_GROUP=/jobs",
+                                       "LOG_STREAM_PREFIX=ecs", NULL };
     const struct stack_options o = { .events = true,
                                      .launcher_env = env,
                                      .execution_timeout_s = execution_timeout_s };

@@ -6,6 +6,7 @@ struct callback_plan {
     struct durable_callback_opts opts;
     bool leave; /* do not await it */
     char id[64];
+    int64_t ended_ms;
     struct durable_error err;
 };
 
@@ -20,6 +21,7 @@ static enum durable_rc calls_back(struct durable_ctx *ctx, struct json_object *i
     if (p->leave)
         return DURABLE_OK;
     enum durable_rc rc = durable_callback_result(ctx, &cb, out, err);
+    p->ended_ms = durable_callback_ended_ms(ctx, &cb);
     durable_error_copy(&p->err, err);
     return rc;
 }
@@ -87,6 +89,19 @@ Test(callback, tells_its_outcome_only_when_it_is_awaited)
                          "creating it never fails");
         durable_error_release(&p.err);
     }
+}
+
+Test(callback, tells_when_its_outcome_came)
+{
+    auto_fake struct fake f;
+    fake_init(&f, NULL);
+    struct callback_plan p = { .ended_ms = -1 };
+    cr_assert_str_eq(fake_invoke(&f, calls_back, &p), "{\"Status\":\"PENDING\"}");
+    cr_expect_eq(p.ended_ms, 0);
+    fake_callback(&f, ID1, "SUCCEEDED", "x");
+    json_add_int(fake_find(&f, ID1), "EndTimestamp", 1764700007000);
+    fake_invoke(&f, calls_back, &p);
+    cr_expect_eq(p.ended_ms, 1764700007000);
 }
 
 Test(callback, that_nobody_awaits_does_not_suspend)

@@ -66,7 +66,10 @@ static void compose(struct durable_error *own, const char *record, struct durabl
     auto_json struct json_object *o = NULL;
     if (record)
         cr_assert_eq(json_parse_str(record, &o, &e), 0);
-    failure_compose(own, o, "arn:task/1", err);
+    const struct failure_place place = { .task_arn = "arn:task/1",
+                                         .log_group = "/jobs",
+                                         .log_stream = "ecs/job/1" };
+    failure_compose(own, o, &place, err);
     cr_assert_eq(json_parse_str(err->data, data, &e), 0, "%s", err->data);
 }
 
@@ -138,7 +141,8 @@ Test(failure, stays_silence_where_ecs_knows_nothing)
     durable_error_set(&own, "Task.Timeout", "said");
     compose(&own, NULL, &err, &data);
     cr_expect_str_eq(err.type, "Task.Timeout");
-    cr_expect_str_eq(err.data, "{\"taskArn\":\"arn:task/1\"}");
+    cr_expect_str_eq(err.data, "{\"taskArn\":\"arn:task/1\",\"logGroup\":\"/jobs\","
+                               "\"logStream\":\"ecs/job/1\"}");
 }
 
 Test(failure, fits_an_error_object_whatever_the_job_sends)
@@ -173,5 +177,6 @@ Test(failure, keeps_json_of_the_job_as_json)
     durable_error_set(&own, "Job.Bad", "said");
     durable_error_set_data(&own, "{\"a\":[1,2]}");
     compose(&own, NULL, &err, &data);
-    cr_expect_str_eq(err.data, "{\"taskArn\":\"arn:task/1\",\"errorData\":{\"a\":[1,2]}}");
+    cr_expect_str_eq(err.data, "{\"taskArn\":\"arn:task/1\",\"logGroup\":\"/jobs\","
+                               "\"logStream\":\"ecs/job/1\",\"errorData\":{\"a\":[1,2]}}");
 }
