@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "local/aws/chained.h"
 #include "local/aws/events.h"
 #include "local/aws/lane.h"
 
@@ -87,9 +88,10 @@ static void apply(struct lambda *l, struct execution *e, const struct update *u,
     e->metered += u->action == ACTION_RETRY;
     execution_changed(e, op);
     execution_store_operation(l->store, e, op);
-    if (u->action == ACTION_START)
-        event_operation_started(l->store, e, op, u->function_name, u->payload, u->payload_len,
-                                now_ms);
+    if (u->action == ACTION_START && u->type == OP_CHAINED_INVOKE)
+        chained_begin(l, e, op, u, now_ms);
+    else if (u->action == ACTION_START)
+        event_operation_started(l->store, e, op, now_ms);
     else if (u->action == ACTION_RETRY)
         event_step_retried(l->store, e, op, u->delay_s, now_ms);
     else

@@ -148,12 +148,28 @@ static int check_state(const struct current *c, const struct update *u, struct e
     case OP_CALLBACK:
         return c->exists ? refuse(err, "Cannot start a CALLBACK that already exist.") : 0;
     case OP_CHAINED_INVOKE:
-        /* Chained invokes are not emulated: accepted, one would never end. */
-        return refuse(err, c->exists ? "Cannot start a CHAINED_INVOKE that already exist."
-                                     : "CHAINED_INVOKE is not supported by local-aws.");
+        return c->exists ? refuse(err, "Cannot start a CHAINED_INVOKE that already exist.") : 0;
     case OP_EXECUTION:
         break;
     }
+    return 0;
+}
+
+/* Only names that can be of this account and region: whether there is such a function is seen when
+ * it is invoked. */
+static int check_target(const struct execution *e, const struct update *u, struct error *err)
+{
+    struct function_name n;
+    struct execution_arn own;
+    if (function_name_parse(u->function_name, NULL, &n, err) < 0 ||
+        execution_arn_parse(e->arn, &own, err) < 0) {
+        error_set_type(err, "InvalidParameterValueException");
+        return -1;
+    }
+    if (n.account[0] && strcmp(n.account, own.account) != 0)
+        return refuse(err, "Cannot start a CHAINED_INVOKE on a function in another account.");
+    if (n.region[0] && strcmp(n.region, own.region) != 0)
+        return refuse(err, "Cannot start a CHAINED_INVOKE on a function in another region.");
     return 0;
 }
 
@@ -212,7 +228,9 @@ static int check_update(const struct execution *e, const struct map *batch, cons
         check_options(u, err) < 0)
         return -1;
     const struct current c = current_of(e, batch, u);
-    return check_consistent(&c, u, err) < 0 ? -1 : check_state(&c, u, err);
+    if (check_consistent(&c, u, err) < 0 || check_state(&c, u, err) < 0)
+        return -1;
+    return u->function_name ? check_target(e, u, err) : 0;
 }
 
 /* An operation that is new, and each retry of one. */

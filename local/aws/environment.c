@@ -215,13 +215,20 @@ static void hand_over(struct environment *env, struct invocation *i)
 {
     char deadline[24];
     snprintf(deadline, sizeof(deadline), "%" PRId64, invocation_deadline_ms(i));
-    const struct httpd_header headers[] = {
+    struct httpd_header headers[] = {
         { "Lambda-Runtime-Aws-Request-Id", invocation_request_id(i) },
         { "Lambda-Runtime-Deadline-Ms", deadline },
         { "Lambda-Runtime-Invoked-Function-Arn", invocation_arn(i) },
-        { invocation_trace(i) ? "Lambda-Runtime-Trace-Id" : NULL, invocation_trace(i) },
+        { NULL, NULL }, /* the optional ones */
+        { NULL, NULL },
         { NULL, NULL },
     };
+    size_t n = 3;
+    if (invocation_trace(i))
+        headers[n++] = (struct httpd_header){ "Lambda-Runtime-Trace-Id", invocation_trace(i) };
+    if (invocation_tenant(i))
+        headers[n++] =
+            (struct httpd_header){ "Lambda-Runtime-Aws-Tenant-Id", invocation_tenant(i) };
     env->invocation = i;
     env->invocations++;
     set_state(env, ENV_BUSY);

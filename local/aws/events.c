@@ -105,8 +105,7 @@ static const char *type_stem(const struct operation *op)
     return stems[op->type];
 }
 
-static void write_started(struct buf *b, const struct operation *op, const char *function_name,
-                          const char *input, size_t input_len)
+static void write_started(struct buf *b, const struct operation *op)
 {
     switch (op->type) {
     case OP_WAIT:
@@ -121,29 +120,39 @@ static void write_started(struct buf *b, const struct operation *op, const char 
         if (op->heartbeat_s)
             buf_printf(b, ",\"HeartbeatTimeout\":%" PRId64, op->heartbeat_s);
         break;
-    case OP_CHAINED_INVOKE:
-        buf_add_str(b, "\"FunctionName\":");
-        buf_add_json_str(b, function_name);
-        if (input) {
-            buf_add_char(b, ',');
-            wrap_text(b, "Input", input, input_len);
-        }
-        break;
     case OP_STEP:
     case OP_CONTEXT:
+    case OP_CHAINED_INVOKE:
     case OP_EXECUTION:
         break;
     }
 }
 
 void event_operation_started(struct execution_store *s, struct execution *e,
-                             const struct operation *op, const char *function_name,
-                             const char *input, size_t input_len, int64_t now_ms)
+                             const struct operation *op, int64_t now_ms)
 {
     auto_free char *type = mem_printf("%sStarted", type_stem(op));
     auto_buf struct buf b = BUF_INIT(MAX_EVENT);
     begin_operation(&b, e, type, op, now_ms);
-    write_started(&b, op, function_name, input, input_len);
+    write_started(&b, op);
+    finish(s, e, &b);
+}
+
+void event_chained_started(struct execution_store *s, struct execution *e,
+                           const struct operation *op, const struct event_chained *details,
+                           int64_t now_ms)
+{
+    auto_buf struct buf b = BUF_INIT(MAX_EVENT);
+    begin_operation(&b, e, "ChainedInvokeStarted", op, now_ms);
+    buf_add_str(&b, "\"FunctionName\":");
+    buf_add_json_str(&b, details->function_name);
+    member(&b, "TenantId", details->tenant);
+    if (details->input) {
+        buf_add_char(&b, ',');
+        wrap_text(&b, "Input", details->input, details->input_len);
+    }
+    member(&b, "ExecutedVersion", details->version);
+    member(&b, "DurableExecutionArn", details->execution_arn);
     finish(s, e, &b);
 }
 

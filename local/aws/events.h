@@ -9,11 +9,21 @@
 void event_execution_started(struct execution_store *s, struct execution *e, int64_t now_ms);
 /* Succeeded, Failed, TimedOut or Stopped, by the execution's status. */
 void event_execution_closed(struct execution_store *s, struct execution *e, int64_t now_ms);
-/* ContextStarted, StepStarted, WaitStarted, CallbackStarted, ChainedInvokeStarted.
- * `function_name` and `input` (NULL: none) are a chained invoke's. */
+/* ContextStarted, StepStarted, WaitStarted, CallbackStarted. */
 void event_operation_started(struct execution_store *s, struct execution *e,
-                             const struct operation *op, const char *function_name,
-                             const char *input, size_t input_len, int64_t now_ms);
+                             const struct operation *op, int64_t now_ms);
+/* ChainedInvokeStarted; every member but the name may be NULL: then it is not shown. */
+struct event_chained {
+    const char *function_name; /* as the caller wrote it */
+    const char *tenant;
+    const char *input;
+    size_t input_len;
+    const char *version;       /* of the target */
+    const char *execution_arn; /* of a durable target */
+};
+void event_chained_started(struct execution_store *s, struct execution *e,
+                           const struct operation *op, const struct event_chained *details,
+                           int64_t now_ms);
 /* What the operation's status says: WaitSucceeded, StepFailed, CallbackTimedOut, ... */
 void event_operation_closed(struct execution_store *s, struct execution *e,
                             const struct operation *op, int64_t now_ms);

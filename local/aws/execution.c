@@ -32,6 +32,7 @@ void execution_free(struct execution *e)
     free(e->result);
     free(e->error);
     free(e->trace);
+    free(e->tenant);
     free(e->replay.answer);
     free(e);
 }

@@ -66,8 +66,11 @@ struct execution {
     size_t input_len;
     char *result;
     size_t result_len;
-    char *error;    /* ErrorObject text, or NULL */
-    char *trace;    /* X-Ray header, or NULL */
+    char *error;              /* ErrorObject text, or NULL */
+    char *trace;              /* X-Ray header, or NULL */
+    char *tenant;             /* of tenant isolation, or NULL */
+    char parent[RANDOM_UUID]; /* the execution whose chained invoke it is; "": none */
+    uint32_t parent_operation;
     int64_t events; /* written so far */
 
     struct operation **ops; /* ops[i]->number == i + 1 */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char schema[] =
     "CREATE TABLE executions (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
@@ -13,7 +13,8 @@ static const char schema[] =
     " timeout INTEGER NOT NULL, input TEXT, result TEXT, error TEXT, trace TEXT,"
     " lane INTEGER NOT NULL, retry_at INTEGER NOT NULL, failures INTEGER NOT NULL,"
     " invocations INTEGER NOT NULL, request_id TEXT, invoked INTEGER NOT NULL,"
-    " keep_until INTEGER NOT NULL DEFAULT 0);"
+    " keep_until INTEGER NOT NULL DEFAULT 0, tenant TEXT, parent TEXT,"
+    " parent_operation INTEGER NOT NULL);"
     "CREATE INDEX executions_function ON executions (function, row);"
     "CREATE INDEX executions_running ON executions (row) WHERE status = 0;"
     "CREATE INDEX executions_kept ON executions (keep_until) WHERE status <> 0;"
@@ -26,11 +27,16 @@ static const char schema[] =
     " heartbeat INTEGER NOT NULL, timeout_at INTEGER NOT NULL, heartbeat_at INTEGER NOT NULL,"
     " result TEXT, error TEXT, PRIMARY KEY (execution, number)) WITHOUT ROWID;"
     "CREATE TABLE events (execution INTEGER NOT NULL, event_id INTEGER NOT NULL,"
-    " body TEXT NOT NULL, PRIMARY KEY (execution, event_id)) WITHOUT ROWID";
+    " body TEXT NOT NULL, PRIMARY KEY (execution, event_id)) WITHOUT ROWID;"
+    /* Chained invokes of plain functions that have not ended. */
+    "CREATE TABLE calls (execution INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " function TEXT NOT NULL, version TEXT NOT NULL, tenant TEXT, input TEXT NOT NULL,"
+    " PRIMARY KEY (execution, number)) WITHOUT ROWID";
 
 #define RECORD                                                                                     \
     "SELECT row, id, name, arn, function, version, status, started, ended, timeout, input,"        \
-    " result, error, trace, lane, retry_at, failures, invocations, request_id, invoked"            \
+    " result, error, trace, lane, retry_at, failures, invocations, request_id, invoked,"           \
+    " tenant, parent, parent_operation"                                                            \
     " FROM executions "
 
 enum statement {
@@ -52,6 +58,9 @@ enum statement {
     DELETE,
     DELETE_OPERATIONS,
     DELETE_EVENTS,
+    CALL,
+    CALLS,
+    DELETE_CALL,
     STATEMENTS
 };
 
@@ -61,8 +70,9 @@ enum statement {
 
 static const char *const sql[STATEMENTS] = {
     [INSERT] = "INSERT INTO executions (id, name, arn, function, version, status, started, ended,"
-               " timeout, input, trace, lane, retry_at, failures, invocations, invoked)"
-               " VALUES (?1,?2,?3,?4,?5,0,?6,0,?7,?8,?9,?10,0,0,0,0)",
+               " timeout, input, trace, lane, retry_at, failures, invocations, invoked,"
+               " tenant, parent, parent_operation)"
+               " VALUES (?1,?2,?3,?4,?5,0,?6,0,?7,?8,?9,?10,0,0,0,0,?11,?12,?13)",
     [CLOSE] = "UPDATE executions SET status = ?2, ended = ?3, result = ?4, error = ?5,"
               " keep_until = ?6 WHERE row = ?1",
     [LANE] = "UPDATE executions SET lane = ?2, retry_at = ?3, failures = ?4, invocations = ?5,"
@@ -85,6 +95,11 @@ static const char *const sql[STATEMENTS] = {
     [DELETE] = "DELETE FROM executions WHERE row = ?1",
     [DELETE_OPERATIONS] = "DELETE FROM operations WHERE execution = ?1",
     [DELETE_EVENTS] = "DELETE FROM events WHERE execution = ?1",
+    [CALL] = "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [CALLS] = "SELECT c.execution, e.id, c.number, c.function, c.version, c.tenant, c.input"
+              " FROM calls c JOIN executions e ON e.row = c.execution"
+              " ORDER BY c.execution, c.number",
+    [DELETE_CALL] = "DELETE FROM calls WHERE execution = ?1 AND number = ?2",
 };
 
 struct execution_store {
@@ -126,6 +141,9 @@ void execution_store_insert(struct execution_store *s, struct execution *e)
     store_bind_bytes(st, 8, e->input, e->input_len);
     store_bind_text(st, 9, e->trace);
     store_bind_int(st, 10, e->lane);
+    store_bind_text(st, 11, e->tenant);
+    store_bind_text(st, 12, e->parent[0] ? e->parent : NULL);
+    store_bind_int(st, 13, e->parent_operation);
     store_exec(s->store, st);
     e->row = sqlite3_last_insert_rowid(store_db(s->store));
 }
@@ -194,6 +212,27 @@ void execution_store_event(struct execution_store *s, const struct execution *e,
     store_exec(s->store, st);
 }
 
+void execution_store_call(struct execution_store *s, const struct execution *e, uint32_t number,
+                          const struct stored_call *call)
+{
+    sqlite3_stmt *st = s->st[CALL];
+    store_bind_int(st, 1, e->row);
+    store_bind_int(st, 2, number);
+    store_bind_text(st, 3, call->function);
+    store_bind_text(st, 4, call->version);
+    store_bind_text(st, 5, call->tenant);
+    store_bind_bytes(st, 6, call->input, call->input_len);
+    store_exec(s->store, st);
+}
+
+void execution_store_forget_call(struct execution_store *s, int64_t row, uint32_t number)
+{
+    sqlite3_stmt *st = s->st[DELETE_CALL];
+    store_bind_int(st, 1, row);
+    store_bind_int(st, 2, number);
+    store_exec(s->store, st);
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static char *column(sqlite3_stmt *st, int at, size_t *len)
@@ -230,6 +269,10 @@ static struct execution *read_record(sqlite3_stmt *st)
     if (store_text(st, 18))
         snprintf(e->request_id, sizeof(e->request_id), "%s", store_text(st, 18));
     e->invoked_ms = sqlite3_column_int64(st, 19);
+    e->tenant = column(st, 20, NULL);
+    if (store_text(st, 21))
+        snprintf(e->parent, sizeof(e->parent), "%s", store_text(st, 21));
+    e->parent_operation = (uint32_t)sqlite3_column_int64(st, 22);
     return e;
 }
 
@@ -295,6 +338,20 @@ void execution_store_each_running(struct execution_store *s, execution_visit_fn 
         e->metered++; /* the execution itself */
         execution_seen(e);
         visit(e, arg);
+    }
+}
+
+void execution_store_each_call(struct execution_store *s, call_visit_fn *visit, void *arg)
+{
+    sqlite3_stmt *st = s->st[CALLS];
+    while (store_step(s->store, st)) {
+        const struct stored_call call = { .function = store_text(st, 3),
+                                          .version = store_text(st, 4),
+                                          .tenant = store_text(st, 5),
+                                          .input = store_text(st, 6),
+                                          .input_len = (size_t)sqlite3_column_bytes(st, 6) };
+        visit(arg, sqlite3_column_int64(st, 0), store_text(st, 1),
+              (uint32_t)sqlite3_column_int64(st, 2), &call);
     }
 }
 

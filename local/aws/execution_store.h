@@ -32,6 +32,22 @@ struct execution *execution_store_find_name(struct execution_store *s, const cha
 typedef void execution_visit_fn(struct execution *e, void *arg);
 void execution_store_each_running(struct execution_store *s, execution_visit_fn *visit, void *arg);
 
+/* A chained invoke of a plain function that has not ended: what is needed to do it again. */
+struct stored_call {
+    const char *function, *version;
+    const char *tenant; /* NULL: none */
+    const char *input;
+    size_t input_len;
+};
+void execution_store_call(struct execution_store *s, const struct execution *e, uint32_t number,
+                          const struct stored_call *call);
+void execution_store_forget_call(struct execution_store *s, int64_t row, uint32_t number);
+/* All of them, with the row and the id of their execution and the number of the operation. `visit`
+ * borrows, and may not write to the store. */
+typedef void call_visit_fn(void *arg, int64_t row, const char *execution_id, uint32_t number,
+                           const struct stored_call *call);
+void execution_store_each_call(struct execution_store *s, call_visit_fn *visit, void *arg);
+
 /* Up to `limit` events with ids above `from` (reverse: below it), in that direction. `visit`
  * returns false to end it. */
 typedef bool event_visit_fn(void *arg, int64_t event_id, const char *body, size_t len);

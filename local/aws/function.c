@@ -13,6 +13,7 @@ struct invocation {
     char request_id[RANDOM_UUID];
     char *arn;
     char *trace;
+    char *tenant;
     struct buf event;
     int64_t begun_ms;
     struct invocation *prev, *next; /* in the queue */
@@ -61,6 +62,7 @@ void invocation_discard(struct invocation *i)
     buf_release(&i->event);
     free(i->arn);
     free(i->trace);
+    free(i->tenant);
     free(i);
 }
 
@@ -103,15 +105,16 @@ static void look_soon(void *arg)
     function_look(f);
 }
 
-struct invocation *function_invoke(struct function *f, const char *version, const char *trace,
+struct invocation *function_invoke(struct function *f, const struct invocation_context *context,
                                    const struct invocation_handler *handler)
 {
     struct invocation *i = mem_alloc(sizeof(*i));
     i->function = f;
     i->handler = *handler;
     i->arn = mem_printf("arn:aws:lambda:%s:%s:function:%s:%s", f->local->config->region,
-                        f->local->config->account_id, f->config->name, version);
-    i->trace = mem_dup(trace);
+                        f->local->config->account_id, f->config->name, context->version);
+    i->trace = mem_dup(context->trace);
+    i->tenant = mem_dup(context->tenant);
     random_uuid(i->request_id);
     buf_init(&i->event, MAX_EVENT);
     i->prev = f->last;
@@ -242,6 +245,11 @@ const char *invocation_arn(const struct invocation *i)
 const char *invocation_trace(const struct invocation *i)
 {
     return i->trace;
+}
+
+const char *invocation_tenant(const struct invocation *i)
+{
+    return i->tenant;
 }
 
 int64_t invocation_deadline_ms(const struct invocation *i)

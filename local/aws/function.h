@@ -43,9 +43,14 @@ void function_free(struct function *f);
 const struct config_function *function_config(const struct function *f);
 const struct local *function_local(const struct function *f);
 
-/* Puts an invocation in the queue. `version` goes into the ARN that the function is told; `trace`
- * may be NULL. Both are copied. The handle is good until `done` or function_cancel. */
-struct invocation *function_invoke(struct function *f, const char *version, const char *trace,
+/* What the function is told beside the event; all copied. */
+struct invocation_context {
+    const char *version; /* goes into the ARN */
+    const char *trace;   /* X-Ray header, or NULL */
+    const char *tenant;  /* of tenant isolation, or NULL */
+};
+/* Puts an invocation in the queue. The handle is good until `done` or function_cancel. */
+struct invocation *function_invoke(struct function *f, const struct invocation_context *context,
                                    const struct invocation_handler *handler);
 /* Forgets an invocation: `done` will not be called. One that runs goes on for nothing. */
 void function_cancel(struct invocation *i);
@@ -68,7 +73,8 @@ void function_fail_first(struct function *f, const char *body, size_t len, const
 const char *invocation_request_id(const struct invocation *i);
 const char *invocation_event(const struct invocation *i, size_t *len);
 const char *invocation_arn(const struct invocation *i);
-const char *invocation_trace(const struct invocation *i);
+const char *invocation_trace(const struct invocation *i); /* NULL: none, as the next */
+const char *invocation_tenant(const struct invocation *i);
 int64_t invocation_deadline_ms(const struct invocation *i); /* wall clock */
 /* Reports the end and frees it. */
 void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,

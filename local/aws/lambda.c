@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "local/aws/aws_api.h"
+#include "local/aws/chained.h"
 #include "local/aws/invoke.h"
 #include "local/aws/lambda_routes.h"
 #include "local/aws/lambda_state.h"
@@ -83,7 +84,9 @@ int lambda_call(struct lambda *l, const char *name, const char *payload, size_t 
                                                 .done = plain_done,
                                                 .arg = c };
     auto_free char *own = trace ? NULL : start_new_trace(lambda_now_ms(l));
-    function_invoke(f, "$LATEST", trace ? trace : own, &handler);
+    const struct invocation_context context = { .version = "$LATEST",
+                                                .trace = trace ? trace : own };
+    function_invoke(f, &context, &handler);
     return 0;
 }
 
@@ -157,6 +160,7 @@ static void load(struct lambda *l)
                  log_str("function", e->function_name), log_str("execution", e->id));
         execution_free(e);
     }
+    chained_resume(l);
     store_commit(l->local->store);
     if (list.count > 0)
         log_info(l->local->log, log_event("executions_resumed"),
@@ -233,6 +237,7 @@ void lambda_free(struct lambda *l)
     end_calls(l);
     for (size_t i = 0; i < l->function_count; i++)
         function_free(l->functions[i]);
+    chained_free(l);
     map_each(&l->running, forget, l);
     loop_cancel(l->local->loop, l->settle);
     loop_cancel(l->local->loop, l->purge);

@@ -9,6 +9,7 @@
 #include "local/aws/map.h"
 
 struct plain_call;
+struct chained_call;
 
 #define PAGE_BYTES (5U << 20) /* of operations or events in one answer */
 
@@ -23,7 +24,8 @@ struct lambda {
     size_t closed_count;
     struct loop_timer *settle;
     struct loop_timer *purge;
-    struct plain_call *plain; /* plain invocations that are not done (lambda.c) */
+    struct plain_call *plain;     /* plain invocations that are not done (lambda.c) */
+    struct chained_call *chained; /* the same of chained invokes (chained.c) */
 };
 
 static inline int64_t lambda_now_ms(const struct lambda *l)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local/aws/chained.h"
 #include "local/aws/error_object.h"
 #include "local/aws/events.h"
 #include "local/aws/invoke.h"
@@ -20,8 +21,8 @@ static void queue(struct lambda *l, struct execution *e);
 /* ---- time -------------------------------------------------------------------------------------
  */
 
-static void close_operation(struct lambda *l, struct execution *e, struct operation *op,
-                            enum operation_status status, int64_t now_ms)
+void lane_close_operation(struct lambda *l, struct execution *e, struct operation *op,
+                          enum operation_status status, int64_t now_ms)
 {
     execution_touch(e, op);
     op->status = status;
@@ -39,7 +40,7 @@ static void time_out_callback(struct lambda *l, struct execution *e, struct oper
     op->error = heartbeat
                     ? error_object_make("Callback.Heartbeat", "Callback timed out on heartbeat")
                     : error_object_make("Callback.Timeout", "Callback timed out");
-    close_operation(l, e, op, OP_TIMED_OUT, now_ms);
+    lane_close_operation(l, e, op, OP_TIMED_OUT, now_ms);
 }
 
 bool lane_apply_due(struct lambda *l, struct execution *e, int64_t now_ms)
@@ -49,7 +50,7 @@ bool lane_apply_due(struct lambda *l, struct execution *e, int64_t now_ms)
     while ((op = execution_due(e, now_ms))) {
         changed = true;
         if (op->type == OP_WAIT) {
-            close_operation(l, e, op, OP_SUCCEEDED, now_ms);
+            lane_close_operation(l, e, op, OP_SUCCEEDED, now_ms);
         } else if (op->type == OP_CALLBACK) {
             time_out_callback(l, e, op, now_ms);
         } else { /* a step: ready again, which is no event */
@@ -223,7 +224,10 @@ static void queue(struct lambda *l, struct execution *e)
 {
     const struct invocation_handler handler = { .begin = on_begin, .done = on_done, .arg = e };
     e->lane = LANE_QUEUED;
-    e->invocation = function_invoke(e->function, e->version, e->trace, &handler);
+    const struct invocation_context context = { .version = e->version,
+                                                .trace = e->trace,
+                                                .tenant = e->tenant };
+    e->invocation = function_invoke(e->function, &context, &handler);
     execution_store_lane(l->store, e);
 }
 
@@ -273,6 +277,7 @@ void lane_close(struct lambda *l, struct execution *e, enum execution_status sta
     int64_t days = function_config(e->function)->retention_days;
     execution_store_close(l->store, e, now + days * DAY_MS);
     outbox_execution(l->local->outbox, e);
+    chained_ended(l, e);
     log_info(l->local->log, log_event("execution_closed"), log_str("execution", e->id),
              log_str("name", e->name), log_str("status", execution_status_name(status)));
     if (e->lane == LANE_QUEUED && e->invocation)

@@ -19,6 +19,9 @@ void lane_trigger(struct lambda *l, struct execution *e);
 /* Applies what is due at `now_ms` (finished waits, steps that are ready again, timeouts of
  * callbacks), without a trigger. True where something changed. */
 bool lane_apply_due(struct lambda *l, struct execution *e, int64_t now_ms);
+/* Ends an operation; its result or error is there already. Without a trigger. */
+void lane_close_operation(struct lambda *l, struct execution *e, struct operation *op,
+                          enum operation_status status, int64_t now_ms);
 /* Sets the timer anew after a change of due times. */
 void lane_set_timer(struct lambda *l, struct execution *e);
 /* Ends the execution; `result` (NULL: none) is copied, `error` too. Synchronous callers get their

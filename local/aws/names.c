@@ -38,6 +38,11 @@ bool name_is_visible(const char *s, size_t max)
     return is_range(s, max, '!', '~');
 }
 
+bool name_is_tenant(const char *s)
+{
+    return is_all(s, 256, WORD ".:/=+@ ");
+}
+
 bool name_is_base64(const char *s, size_t max)
 {
     static const char alphabet[] =

@@ -19,6 +19,9 @@ bool name_is_visible(const char *s, size_t max);
 /* 1 to `max` characters of base64 with up to two '=' at the end. */
 bool name_is_base64(const char *s, size_t max);
 
+/* A tenant's id. */
+bool name_is_tenant(const char *s);
+
 /* A function as a caller writes it: "fn", "fn:1", "123456789012:function:fn:live" or a full ARN. */
 struct function_name {
     char account[13]; /* "" where not given */

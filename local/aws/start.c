@@ -1,6 +1,7 @@
 #include "local/aws/start.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "local/aws/events.h"
 #include "local/aws/lane.h"
@@ -25,9 +26,11 @@ struct execution *start_execution(struct lambda *l, const struct start *s)
 {
     const struct config_function *f = function_config(s->function);
     const struct config *c = l->local->config;
+    char name[RANDOM_UUID];
     struct execution *e = execution_new();
     random_uuid(e->id);
-    e->name = mem_dup(s->name ? s->name : e->id);
+    random_uuid(name);
+    e->name = mem_dup(s->name ? s->name : name);
     e->function = s->function;
     e->function_name = mem_dup(f->name);
     e->version = mem_dup(s->version);
@@ -39,6 +42,11 @@ struct execution *start_execution(struct lambda *l, const struct start *s)
     e->input = s->input ? mem_dup_len(s->input, s->input_len) : NULL;
     e->input_len = s->input_len;
     e->trace = s->trace ? mem_dup(s->trace) : start_new_trace(e->start_ms);
+    e->tenant = mem_dup(s->tenant);
+    if (s->parent) {
+        memcpy(e->parent, s->parent->id, sizeof(e->parent));
+        e->parent_operation = s->parent_operation;
+    }
     e->metered = 1;
     e->lane = LANE_QUEUED;
     store_begin(l->local->store);

@@ -10,7 +10,10 @@ struct start {
     const char *name;    /* NULL: a random one */
     const char *input;   /* NULL: none */
     size_t input_len;
-    const char *trace; /* X-Ray header; NULL: a new one */
+    const char *trace;              /* X-Ray header; NULL: a new one */
+    const char *tenant;             /* NULL: none */
+    const struct execution *parent; /* whose chained invoke it is; NULL: nobody's */
+    uint32_t parent_operation;
 };
 
 /* The execution is in the store and its first invocation waits. Owned by the table of running

@@ -108,8 +108,15 @@ static int read_options(struct update *u, struct json_object *o, const char *at,
         json_field_obj(o, at, "CallbackOptions", &callback, err) < 0 ||
         json_field_obj(o, at, "ChainedInvokeOptions", &chained, err) < 0 ||
         (context && json_field_bool(context, at, "ReplayChildren", &u->replay_children, err) < 0) ||
-        (chained && json_field_str(chained, at, "FunctionName", 256, &u->function_name, err) < 0))
+        (chained &&
+         (json_field_str(chained, at, "FunctionName", 4096, &u->function_name, err) < 0 ||
+          json_field_str(chained, at, "TenantId", 4096, &u->tenant, err) < 0)))
         return unreadable(err);
+    if (u->function_name && (!*u->function_name || strlen(u->function_name) > 256))
+        return impossible(err, at, "FunctionName", "must have 1 to 256 characters");
+    if (u->tenant && !name_is_tenant(u->tenant))
+        return impossible(err, at, "TenantId",
+                          "must have 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ blank");
     u->has_step_options = step != NULL;
     u->has_wait_options = wait != NULL;
     u->has_chained_options = chained != NULL;

@@ -30,7 +30,8 @@ struct update {
     int64_t delay_s; /* 0: absent, as the next three */
     int64_t wait_s;
     int64_t timeout_s, heartbeat_s;
-    const char *function_name; /* ChainedInvokeOptions */
+    const char *function_name; /* ChainedInvokeOptions, as the next; NULL: absent */
+    const char *tenant;
 };
 
 struct update_list {

@@ -136,6 +136,33 @@ static int run_close(struct function *f, struct buf *out, struct error *err)
     return done(out, f->token ? "\"there was a token\"" : "");
 }
 
+/* Invokes `target` with `payload` and answers how that ended: "STATUS RESULT-OR-ERROR". */
+static int run_invoke(struct function *f, struct buf *out, struct error *err)
+{
+    if (!find(f, "i")) {
+        auto_json struct json_object *options = json_object_new_object();
+        json_add_str(options, "FunctionName", json_get_str(f->input, "target"));
+        json_add_str(options, "TenantId", json_get_str(f->input, "tenant"));
+        auto_json struct json_object *update = json_object_new_object();
+        json_add_str(update, "Id", "i");
+        json_add_str(update, "Type", "CHAINED_INVOKE");
+        json_add_str(update, "Action", "START");
+        json_add_str(update, "Payload", json_get_str(f->input, "payload"));
+        json_add(update, "ChainedInvokeOptions", json_object_get(options));
+        auto_free char *updates = mem_printf("[%s]", json_text(update, NULL));
+        if (checkpoint(f, "a", updates, err) < 0)
+            return -1;
+    }
+    struct json_object *i = find(f, "i");
+    struct json_object *details = json_get_obj(i, "ChainedInvokeDetails");
+    const char *status = json_get_str(i, "Status"), *result = json_get_str(details, "Result");
+    if (strcmp(status, "STARTED") == 0)
+        return pending(out);
+    auto_free char *text = mem_printf(
+        "%s %s", status, result ? result : json_text(json_get_obj(details, "Error"), NULL));
+    return done(out, text);
+}
+
 static int run(struct function *f, struct buf *out, struct error *err)
 {
     const char *mode = json_get_str(f->input, "mode");
@@ -149,11 +176,26 @@ static int run(struct function *f, struct buf *out, struct error *err)
         return run_tokens(f, out, err);
     if (strcmp(mode, "close") == 0)
         return run_close(f, out, err);
+    if (strcmp(mode, "invoke") == 0)
+        return run_invoke(f, out, err);
+    if (strcmp(mode, "fail") == 0)
+        return buf_add_str(out, "{\"Status\":\"FAILED\",\"Error\":{\"ErrorType\":\"Mine\","
+                                "\"ErrorMessage\":\"as asked\",\"ErrorData\":\"d\"}}");
     if (strcmp(mode, "pending") == 0)
         return pending(out);
     if (strcmp(mode, "nonsense") == 0)
         return buf_add_str(out, "[]");
     return run_trouble(f, mode, out, err);
+}
+
+/* The event itself, after a while or never. */
+static int run_plain(struct json_object *event, const struct lambda_invocation *inv,
+                     struct buf *out)
+{
+    if (json_get(event, "exit"))
+        _exit(7);
+    sleep((unsigned)json_get_int(event, "sleep", 0));
+    return buf_add_str(out, inv->payload);
 }
 
 static int handle(const struct lambda_invocation *inv, void *arg, struct buf *out,
@@ -164,8 +206,8 @@ static int handle(const struct lambda_invocation *inv, void *arg, struct buf *ou
     if (json_parse(inv->payload, inv->payload_len, JSON_DEPTH, &event, err) < 0)
         return -1;
     struct function f = { .aws = arg, .arn = json_get_str(event, "DurableExecutionArn") };
-    if (!f.arn) /* plain: the event itself, or a crash */
-        return json_get(event, "exit") ? (_exit(7), 0) : buf_add_str(out, inv->payload);
+    if (!f.arn)
+        return run_plain(event, inv, out);
     f.operations = json_get_arr(json_get_obj(event, "InitialExecutionState"), "Operations");
     const char *text =
         json_get_str(json_get_obj(json_object_array_get_idx(f.operations, 0), "ExecutionDetails"),

@@ -14,15 +14,23 @@ static struct execution *make_execution(void)
         enum operation_type type;
         enum operation_status status;
     } ops[] = {
-        { "step-started", OP_STEP, OP_STARTED },       { "step-pending", OP_STEP, OP_PENDING },
-        { "step-ready", OP_STEP, OP_READY },           { "step-succeeded", OP_STEP, OP_SUCCEEDED },
-        { "step-failed", OP_STEP, OP_FAILED },         { "ctx-started", OP_CONTEXT, OP_STARTED },
-        { "ctx-succeeded", OP_CONTEXT, OP_SUCCEEDED }, { "wait-started", OP_WAIT, OP_STARTED },
-        { "wait-succeeded", OP_WAIT, OP_SUCCEEDED },   { "cb-started", OP_CALLBACK, OP_STARTED },
+        { "step-started", OP_STEP, OP_STARTED },
+        { "step-pending", OP_STEP, OP_PENDING },
+        { "step-ready", OP_STEP, OP_READY },
+        { "step-succeeded", OP_STEP, OP_SUCCEEDED },
+        { "step-failed", OP_STEP, OP_FAILED },
+        { "ctx-started", OP_CONTEXT, OP_STARTED },
+        { "ctx-succeeded", OP_CONTEXT, OP_SUCCEEDED },
+        { "wait-started", OP_WAIT, OP_STARTED },
+        { "wait-succeeded", OP_WAIT, OP_SUCCEEDED },
+        { "cb-started", OP_CALLBACK, OP_STARTED },
         { "cb-succeeded", OP_CALLBACK, OP_SUCCEEDED },
+        { "ci-started", OP_CHAINED_INVOKE, OP_STARTED },
     };
     struct execution *e = execution_new();
     snprintf(e->id, sizeof(e->id), "the-execution");
+    e->arn = mem_dup("arn:aws:lambda:us-east-1:123456789012:function:f:1/durable-execution/n/"
+                     "the-execution");
     for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
         struct operation *op = execution_add(e, ops[i].id, ops[i].type);
         op->status = ops[i].status;
@@ -118,7 +126,10 @@ Test(checkpoint_validate, knows_every_transition)
         { "CALLBACK", "cb-started", "SUCCEED", action },
         { "CALLBACK", "cb-started", "CANCEL", action },
         { "CHAINED_INVOKE", "new", "CANCEL", action },
-        { "CHAINED_INVOKE", "new", "START", "CHAINED_INVOKE is not supported by local-aws." },
+        { "CHAINED_INVOKE", "new", "START", NULL },
+        { "CHAINED_INVOKE", "ci-started", "START",
+          "Cannot start a CHAINED_INVOKE that already exist." },
+        { "CHAINED_INVOKE", "ci-started", "CANCEL", action },
         { "EXECUTION", "any", "SUCCEED", NULL },
         { "EXECUTION", "any", "FAIL", NULL },
         { "EXECUTION", "any", "START", "Invalid EXECUTION action." },
@@ -211,6 +222,28 @@ Test(checkpoint_validate, wants_content_and_options_that_fit)
                ",\"Error\":{\"ErrorType\":\"T\",\"StackTrace\":[\"a\"],\"Unknown\":1}"),
            NULL);
     expect(ONE("STEP", "SUCCEED", ",\"Error\":null,\"Payload\":\"1\""), NULL);
+}
+
+Test(checkpoint_validate, wants_a_target_of_this_account_and_region)
+{
+#define CHAINED(options)                                                                           \
+    "[{\"Id\":\"a\",\"Type\":\"CHAINED_INVOKE\",\"Action\":\"START\","                             \
+    "\"ChainedInvokeOptions\":{" options "}}]"
+#define TARGET(name) CHAINED("\"FunctionName\":\"" name "\"")
+    char code[64];
+    expect(TARGET("nobody-knows:7"), NULL);
+    expect(TARGET("123456789012:function:f:1"), NULL);
+    expect(TARGET("arn:aws:lambda:us-east-1:123456789012:function:f:1"), NULL);
+    expect(TARGET("arn:aws:lambda:us-east-1:123456789013:function:f:1"),
+           "Cannot start a CHAINED_INVOKE on a function in another account.");
+    expect(TARGET("arn:aws:lambda:eu-west-1:123456789012:function:f:1"),
+           "Cannot start a CHAINED_INVOKE on a function in another region.");
+    expect(TARGET("a b"), "The function name is not valid: a b");
+    expect(CHAINED("\"FunctionName\":\"f\",\"TenantId\":\"a.b_c:/=+-@ d\""), NULL);
+    auto_free char *tenant = judge(CHAINED("\"FunctionName\":\"f\",\"TenantId\":\"a,b\""), code);
+    cr_expect_str_eq(code, "ValidationException");
+    auto_free char *empty = judge(CHAINED("\"FunctionName\":\"\""), code);
+    cr_expect_str_eq(code, "ValidationException");
 }
 
 static char *with_text(const char *before, size_t len, const char *after)
