@@ -83,7 +83,13 @@ BENCH_MAIN := $(addprefix tests/bench/,engine_stub.c receiver_storm.c)
 BENCH_SRC := $(filter-out $(BENCH_MAIN),$(sort $(wildcard tests/bench/*.c)))
 BENCH_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_MAIN))
 
-ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC)
+# The functions of the conformance requirements, and the program that holds them against the runner.
+CONFORMANCE ?= ../shared/conformance
+CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
+CONFORMANCE_OWN := $(addprefix tests/conformance/,main.c check.c)
+CONFORMANCE_BIN := $(BUILD)/tests/conformance/functions $(BUILD)/tests/conformance/check
+
+ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
 .PHONY: all
@@ -144,6 +150,13 @@ $(INTEGRATION_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(call objects,$(HARNESS_
 $(BENCH_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(call objects,$(BENCH_SRC)) $(call room_archive,stack) $(LIBS)
 	$(call link,)
 
+conformance_suites := $(call objects,$(filter-out $(CONFORMANCE_OWN),$(CONFORMANCE_SRC)))
+$(BUILD)/tests/conformance/functions: $(OBJ)/tests/conformance/main.o $(conformance_suites) $(LIBS)
+	$(call link,)
+$(BUILD)/tests/conformance/check: $(OBJ)/tests/conformance/check.o $(conformance_suites) \
+		$(OBJ)/tests/integration/history_rules.o $(call room_archive,stack) $(LIBS)
+	$(call link,)
+
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
 # ---- run ---------------------------------------------------------------------------------------
@@ -157,7 +170,7 @@ up: all ## start everything and keep it running; prints the URLs and commands to
 
 # ---- test --------------------------------------------------------------------------------------
 .PHONY: tests
-tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(BINARIES) ## build the tests
+tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(BINARIES) ## build the tests
 
 .PHONY: test
 test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)
@@ -171,6 +184,12 @@ endif
 .PHONY: check
 check: tests ## the tests of this variant only
 	@tests/run $(BUILD)/tests
+
+.PHONY: conformance
+conformance: all $(CONFORMANCE_BIN) ## hold the SDK against the requirements of AWS's own SDKs (ARGS='--only step' for some)
+	@rm -rf $(BUILD)/conformance
+	@$(BUILD)/tests/conformance/check $(BUILD)/bin $(BUILD)/tests/conformance/functions $(CONFORMANCE) \
+		$(BUILD)/conformance $(ARGS)
 
 .PHONY: chaos-receiver
 chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store
