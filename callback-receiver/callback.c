@@ -24,6 +24,31 @@ static void rearm(struct callback *c)
         c->judge_ms = c->created_ms + c->start_timeout_s * 1000;
 }
 
+static int64_t third_ms(const struct callback *c)
+{
+    return c->engine_heartbeat_s * 1000 / 3;
+}
+
+static uint32_t mirrored(uint32_t n)
+{
+    uint32_t out = 0;
+    for (int i = 0; i < 32; i++)
+        out |= (n >> i & 1U) << (31 - i);
+    return out;
+}
+
+/* The first heartbeat to Lambda, within a third of the period. Turns go round the slots; within a
+ * slot each next round halves the largest gap. */
+static int64_t first_beat_ms(const struct callback *c, uint32_t turn, int64_t now_ms)
+{
+    int64_t third = third_ms(c);
+    int64_t slots = third < 2000 ? 1 : third / 1000;
+    double within = mirrored((uint32_t)(turn / slots)) / 4294967296.0;
+    int64_t phase = (int64_t)(((double)(turn % slots) + within) * (double)third / (double)slots);
+    int64_t at = now_ms - now_ms % third + phase;
+    return at > now_ms ? at : at + third;
+}
+
 /* Every event of a token's holder begins here. */
 static void meet(struct callback *c, const struct callback_holder *who, int64_t now_ms)
 {
@@ -63,6 +88,10 @@ enum callback_verdict callback_register(struct callback *c, const struct callbac
     copy(c->job, sizeof(c->job), r->job);
     c->heartbeat_s = r->heartbeat_s;
     c->start_timeout_s = r->start_timeout_s;
+    c->engine_heartbeat_s = r->engine_heartbeat_s;
+    if (r->engine_heartbeat_s > 0 &&
+        (c->state == CALLBACK_PENDING || c->state == CALLBACK_ACCEPTED))
+        c->beat_ms = first_beat_ms(c, r->turn, now_ms);
     rearm(c);
     return CALLBACK_CREATED;
 }
@@ -120,6 +149,7 @@ enum callback_verdict callback_close(struct callback *c, const struct callback_h
     c->state = CALLBACK_CLOSED;
     c->ended_ms = now_ms;
     c->due_ms = 0;
+    c->beat_ms = 0;
     copy(c->outcome, sizeof(c->outcome), outcome);
     rearm(c);
     return CALLBACK_DONE;
@@ -153,6 +183,7 @@ static void settle(struct callback *c, enum callback_state state, int64_t now_ms
 {
     c->state = state;
     c->due_ms = 0;
+    c->beat_ms = 0;
     if (state != CALLBACK_DELIVERED)
         c->ended_ms = now_ms;
 }
@@ -223,6 +254,23 @@ enum callback_verdict callback_judge(struct callback *c, int64_t now_ms, struct 
     digest_sha256(buf_str(body), body->len, r.sha);
     take(c, &r, CALLBACK_BY_RECEIVER, now_ms);
     return CALLBACK_TAKEN;
+}
+
+bool callback_beat(struct callback *c, int64_t until_ms, int64_t *at_ms)
+{
+    int64_t third = third_ms(c);
+    if (c->beat_ms == 0 || c->beat_ms > until_ms || third <= 0)
+        return false;
+    *at_ms = c->beat_ms + (until_ms - c->beat_ms) / third * third;
+    c->beat_ms = *at_ms + third;
+    return true;
+}
+
+bool callback_unbeat(struct callback *c)
+{
+    bool beats = c->beat_ms > 0;
+    c->beat_ms = 0;
+    return beats;
 }
 
 bool callback_grace(struct callback *c, int64_t from_ms)

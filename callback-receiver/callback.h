@@ -97,6 +97,8 @@ struct callback {
     char last_error[CALLBACK_ERROR];
     char outcome[CALLBACK_OUTCOME + 1];
     char traceparent[CALLBACK_TRACEPARENT + 1];
+    int64_t engine_heartbeat_s; /* Lambda's own heartbeat timeout; 0: none */
+    int64_t beat_ms;            /* when Lambda is to get the next heartbeat; 0: never */
 };
 
 /* Who acts, as the token proves. Strings are borrowed. */
@@ -113,6 +115,8 @@ struct callback_registration {
     const char *job;
     int64_t heartbeat_s;
     int64_t start_timeout_s;
+    int64_t engine_heartbeat_s; /* 0: none */
+    uint32_t turn;              /* registrations with the same period count from 0 to 1 to ... */
 };
 
 struct callback_report {
@@ -169,6 +173,16 @@ enum callback_verdict callback_redeliver(struct callback *c, int64_t now_ms);
 /* Where the job has been silent for too long: takes a failure report by the receiver (TAKEN) and
  * writes its ErrorObject to `body`; else DONE. */
 enum callback_verdict callback_judge(struct callback *c, int64_t now_ms, struct buf *body);
+
+/* Where a heartbeat to Lambda falls due until `until_ms`: *at_ms is when, and the next is a third
+ * of its period later (those that were missed are left out). False: none. While the workflow waits,
+ * that is until its report is delivered, heartbeats never end by themselves.
+ *
+ * Heartbeats of equal period are spread evenly, however many jobs are registered at once: a third
+ * of the period has slots of a second, which the registrations take in turn. */
+bool callback_beat(struct callback *c, int64_t until_ms, int64_t *at_ms);
+/* Lambda says that nobody waits for heartbeats any more. Tells whether that changed the record. */
+bool callback_unbeat(struct callback *c);
 
 /* Nobody could hear the job until `from_ms`: its time to be silent begins anew. Tells whether that
  * changed the record. */

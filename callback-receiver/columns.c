@@ -2,10 +2,12 @@
 
 #include <string.h>
 
-#define COLUMN(type_, field_)                                                                      \
+#define COLUMN_SINCE(version_, type_, field_)                                                      \
     {                                                                                              \
-#field_, type_, offsetof(struct callback, field_), sizeof(((struct callback *)0)->field_)  \
+#field_, type_, offsetof(struct callback, field_), sizeof(((struct callback *)0)->field_), \
+            version_                                                                               \
     }
+#define COLUMN(type_, field_) COLUMN_SINCE(1, type_, field_)
 
 static const struct column columns[] = {
     COLUMN(COLUMN_TEXT, id),
@@ -38,6 +40,8 @@ static const struct column columns[] = {
     COLUMN(COLUMN_TEXT, last_error),
     COLUMN(COLUMN_TEXT, outcome),
     COLUMN(COLUMN_TEXT, traceparent),
+    COLUMN_SINCE(2, COLUMN_INT64, engine_heartbeat_s),
+    COLUMN_SINCE(2, COLUMN_INT64, beat_ms),
 };
 
 const struct column *columns_all(size_t *count)

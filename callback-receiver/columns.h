@@ -1,7 +1,7 @@
 /* columns.h - the fields of a struct callback as a table: what every store writes and reads.
  *
- * A column's place in the table is part of what is stored (redis_record.h): append, never reorder
- * and never remove. Any thread. */
+ * A column's place in the table is part of what is stored (redis_record.h): append, with the next
+ * format's version as `since`, never reorder and never remove. Any thread. */
 #ifndef RECEIVER_COLUMNS_H
 #define RECEIVER_COLUMNS_H
 
@@ -24,7 +24,10 @@ struct column {
     enum column_type type;
     size_t offset;
     size_t size;
+    uint8_t since; /* the version of the format that it came with */
 };
+
+#define COLUMNS_VERSION 2 /* of the last column */
 
 /* Static. */
 const struct column *columns_all(size_t *count);

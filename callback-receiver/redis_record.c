@@ -4,8 +4,6 @@
 
 #include "callback-receiver/columns.h"
 
-#define FORMAT_VERSION 1
-
 enum wire {
     WIRE_NUMBER = 1,
     WIRE_BYTES
@@ -31,22 +29,41 @@ static bool all_zero(const char *p, size_t len)
     return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
+static bool is_bytes(const struct column *col)
+{
+    return col->type == COLUMN_TEXT || col->type == COLUMN_HASH;
+}
+
+static size_t bytes_of(const struct column *col, const struct callback *c)
+{
+    return col->type == COLUMN_TEXT ? strlen(column_bytes(col, c)) : col->size;
+}
+
+/* The field is not zero. */
+static bool holds(const struct column *col, const struct callback *c)
+{
+    return is_bytes(col) ? !all_zero(column_bytes(col, c), bytes_of(col, c))
+                         : column_get(col, c) != 0;
+}
+
 void redis_record_write(struct buf *out, const struct callback *c)
 {
     size_t count;
     const struct column *columns = columns_all(&count);
-    buf_add_char(out, FORMAT_VERSION);
+    uint8_t version = 1;
+    for (size_t i = 0; i < count; i++)
+        if (columns[i].since > version && holds(&columns[i], c))
+            version = columns[i].since;
+    buf_add_char(out, (char)version);
     for (size_t i = 0; i < count; i++) {
         const struct column *col = &columns[i];
         uint8_t tag = (uint8_t)(i + 1);
-        if (col->type == COLUMN_TEXT || col->type == COLUMN_HASH) {
-            const char *p = column_bytes(col, c);
-            size_t len = col->type == COLUMN_TEXT ? strlen(p) : col->size;
-            if (!all_zero(p, len))
-                put_bytes(out, tag, p, len);
-        } else if (column_get(col, c) != 0) {
+        if (!holds(col, c))
+            continue;
+        if (is_bytes(col))
+            put_bytes(out, tag, column_bytes(col, c), bytes_of(col, c));
+        else
             put_number(out, tag, column_get(col, c));
-        }
     }
 }
 
@@ -60,7 +77,7 @@ static const char *read_field(const char *p, const char *end, const struct colum
                               struct callback *c)
 {
     const uint8_t *u = (const uint8_t *)p;
-    bool bytes = col->type == COLUMN_TEXT || col->type == COLUMN_HASH;
+    bool bytes = is_bytes(col);
     size_t left = (size_t)(end - p);
     if (left < 4 || u[1] != (bytes ? WIRE_BYTES : WIRE_NUMBER))
         return NULL;
@@ -101,15 +118,16 @@ int redis_record_read(const char *p, size_t len, const char *id, struct callback
     memset(c, 0, sizeof(*c));
     if (len == 0)
         return bad(err, "it is empty");
-    if ((uint8_t)*p > FORMAT_VERSION)
+    uint8_t version = (uint8_t)*p++;
+    if (version > COLUMNS_VERSION)
         return error_set(err, ERR_CONFLICT, 0,
                          "a stored callback has format %u, this program knows up to %d",
-                         (unsigned)(uint8_t)*p, FORMAT_VERSION);
-    if (*p++ != FORMAT_VERSION)
+                         (unsigned)version, COLUMNS_VERSION);
+    if (version == 0)
         return bad(err, "its version");
     while (p < end) {
         size_t tag = (uint8_t)*p;
-        if (tag == 0 || tag > count)
+        if (tag == 0 || tag > count || columns[tag - 1].since > version)
             return bad(err, "an unknown field");
         p = read_field(p, end, &columns[tag - 1], c);
         if (!p)

@@ -1,9 +1,11 @@
 /* redis_record.h - a struct callback as one value of Redis.
  *
  * The format's version, then the fields that are not zero: the column's place in columns.h plus 1,
- * its type, then a number (8 bytes, big-endian) or a length (2 bytes) and as many bytes. A record
- * of a later version, or with a column that is not known here, is refused: to write it back would
- * lose what it holds. Any thread. */
+ * its type, then a number (8 bytes, big-endian) or a length (2 bytes) and as many bytes. Versions 1
+ * and 2 are read; what is written is of the lowest version that has all its fields, so that
+ * receivers of two versions can share a Redis while one replaces the other. A record of a later
+ * version, or with a column that is not of its version, is refused: to write it back would lose
+ * what it holds. Any thread. */
 #ifndef RECEIVER_REDIS_RECORD_H
 #define RECEIVER_REDIS_RECORD_H
 

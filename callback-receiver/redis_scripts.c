@@ -43,6 +43,7 @@
 static const char *const texts[REDIS_SCRIPTS] = {
     [REDIS_CHECK] = PRELUDE
     "local types = { schema='string', work='stream', due='zset', judge='zset', expires='zset',\n"
+    "  beat='zset', reported='zset',\n"
     "  grace='string', receivers='zset', leader='string', fence='string', probe='string' }\n"
     "for i = 1, 6 do types['state:'..i] = 'zset' end\n"
     "for name, want in pairs(types) do\n"
@@ -75,6 +76,8 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "  end\n"
     "  index('judge', id, arg())\n"
     "  index('expires', id, arg())\n"
+    "  index('beat', id, arg())\n"
+    "  index('reported', id, arg())\n"
     "  local queue, due = arg(), arg()\n"
     "  if queue == 'l' then call('ZADD', p..'due', due, id)\n"
     "  elseif queue ~= 'n' then\n"
@@ -123,7 +126,7 @@ static const char *const texts[REDIS_SCRIPTS] = {
 
     [REDIS_LEAD] = PRELUDE CLOCK NEXT_DUE
     "local me, now, mode, lease, dead = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])\n"
-    "local t, token, taken, silent = clock(), '', {}, {}\n"
+    "local t, token, taken, silent, beats = clock(), '', {}, {}, {}\n"
     "call('ZADD', p..'receivers', t, me)\n"
     "local grace = call('GET', p..'grace') or '0'\n"
     "if mode ~= 'judge' then\n"
@@ -153,14 +156,17 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "end\n"
     "if token ~= '' then\n"
     "  silent = call('ZRANGEBYSCORE', p..'judge', '-inf', now, 'LIMIT', 0, ARGV[6])\n"
+    "  beats = call('ZRANGEBYSCORE', p..'beat', '-inf', ARGV[7], 'LIMIT', 0, ARGV[6])\n"
     "end\n"
-    "return { token, grace, next_due(now), taken, silent }\n",
+    "return { token, grace, next_due(now), taken, silent, beats }\n",
 
     [REDIS_PURGE] = PRELUDE
     "for _, id in ipairs(call('ZRANGEBYSCORE', p..'expires', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2]))"
     " do\n"
     "  call('DEL', p..'r:'..id)\n"
-    "  for _, name in ipairs({ 'expires', 'judge', 'due' }) do call('ZREM', p..name, id) end\n"
+    "  for _, name in ipairs({ 'expires', 'judge', 'due', 'beat', 'reported' }) do\n"
+    "    call('ZREM', p..name, id)\n"
+    "  end\n"
     "  for i = 1, 6 do call('ZREM', p..'state:'..i, id) end\n"
     "end\n"
     "return ''\n",

@@ -9,6 +9,8 @@
  *                  ends. Each accepted report is here, or waits in `work`, or both (claimed)
  *     judge        sorted set, by ms: when silence is judged
  *     expires      sorted set, by ms: when a callback may be forgotten
+ *     beat         sorted set, by ms: when a heartbeat to Lambda is due
+ *     reported     sorted set, by ms: when the reports came that are not delivered
  *     state:N      sorted set, by ms of creation: the callbacks of each state
  *     grace        ms: nobody is judged before its heartbeat period has passed from then on
  *     receivers    sorted set, by ms of Redis's clock: when each receiver was seen last
@@ -28,19 +30,20 @@ enum redis_script {
     /* NAME of a key that is of a type that is not ours, or "". Makes the group. */
     REDIS_CHECK,
     /* fence, now ("" where the next due time is not asked), n, n times (id, version it was read
-     * with), n times (record, state before, state, created, judge, expires, queue, due, k, k times
-     * (field, payload, or "" with field -FIELD to drop it)). judge and expires: ms, "0" for none,
-     * "" for no change. queue: n no change, d off the queue, l leased until due, q due now, s due
-     * later. Returns {0, next due}; {1}: another has written one of them, {2}: fence is not the
-     * leader's: then nothing has happened. */
+     * with), n times (record, state before, state, created, judge, expires, beat, reported, queue,
+     * due, k, k times (field, payload, or "" with field -FIELD to drop it)). judge to reported: ms,
+     * "0" for none, "" for no change. queue: n no change, d off the queue, l leased until due, q
+     * due now, s due later. Returns {0, next due}; {1}: another has written one of them, {2}: fence
+     * is not the leader's: then nothing has happened. */
     REDIS_COMMIT,
     /* receiver, now, limit, until when they are held for a commit. Moves what is due to `work` and
      * takes up to `limit` from there. Returns {next due where nothing was taken, id, entry, ...}.
      */
     REDIS_CLAIM,
     /* receiver, now, "start" | "grace" | "judge", ms of the leader's lease, ms after which a silent
-     * receiver is dead, limit. Returns {leader's token or "", grace, next due, {ids that dead
-     * receivers have claimed}, {ids to judge}}. */
+     * receiver is dead, limit, until when heartbeats are asked for. Returns {leader's token or "",
+     * grace, next due, {ids that dead receivers have claimed}, {ids to judge}, {ids with a
+     * heartbeat}}. */
     REDIS_LEAD,
     /* now, limit */
     REDIS_PURGE,

@@ -11,8 +11,8 @@
 #define KEY_MAX     (sizeof(REDIS_PREFIX "r:") + TOKEN_PUBLIC_ID)
 #define NUMBER      24 /* bytes of a number as text */
 #define HEAD_ARGS   7  /* EVALSHA, sha, 1, prefix, fence, now, n */
-#define SLOT_ARGS   (11 + 2 * STORE_PAYLOADS)
-#define SLOT_NUMS   7
+#define SLOT_ARGS   (13 + 2 * STORE_PAYLOADS)
+#define SLOT_NUMS   9
 #define TABLE_FIRST 64
 
 static void slot_free(struct redis_slot *slot)
@@ -153,7 +153,7 @@ int redis_slots_load(struct redis_slots *s, struct redis_conn *r, bool *again, s
  * dead until somebody had the time to see it. */
 static int64_t expires_ms(const struct callback *c)
 {
-    int64_t over = (c->expires_s + 1) * 1000;
+    int64_t over = (c->expires_s + STORE_KEEP_S + 1) * 1000;
     int64_t seen = c->ended_ms + STORE_KEEP_DEAD_S * INT64_C(1000) + 1;
     if (c->state == CALLBACK_ABSENT || c->state == CALLBACK_ACCEPTED)
         return 0;
@@ -218,6 +218,12 @@ static void add_slot(struct args *a, const struct redis_slot *slot, const char *
     add_number(a, c->created_ms);
     add_index(a, b->judge_ms, c->judge_ms);
     add_index(a, expires_ms(b), expires_ms(c));
+    add_index(a, b->beat_ms, c->beat_ms);
+    /* Also where nothing changes: receivers before format 2 did not keep this one. */
+    if (c->state == CALLBACK_ACCEPTED)
+        add_number(a, c->reported_ms);
+    else
+        add(a, b->state == CALLBACK_ACCEPTED ? "0" : "", SIZE_MAX);
     add(a, queue_change(slot), SIZE_MAX);
     add_number(a, c->due_ms);
     for (size_t i = 0; i < STORE_PAYLOADS; i++)

@@ -20,6 +20,7 @@ void store_op_clear(struct store_op *op)
     op->count = 0;
     op->next_ms = 0;
     op->oldest_ms = 0;
+    memset(&op->last, 0, sizeof(op->last));
     op->verdict = CALLBACK_DONE;
     mem_wipe(&op->record, sizeof(op->record));
     memset(op->counts, 0, sizeof(op->counts));
@@ -30,6 +31,13 @@ void store_op_release(struct store_op *op)
     store_op_clear(op);
     free(op->payload.text);
     op->payload = (struct store_text){ 0 };
+}
+
+void store_cursor_at(struct store_cursor *at, const struct callback *c, unsigned state)
+{
+    at->state = state;
+    at->created_ms = c->created_ms;
+    memcpy(at->id, c->id, sizeof(at->id));
 }
 
 struct store *store_open(const char *url, struct error *err)

@@ -23,13 +23,15 @@ enum store_action {
     STORE_CLAIM,     /* up to `limit` due deliveries begin, each for lease_ms; items with bodies */
     STORE_FINISH,    /* attempt */
     STORE_REDELIVER, /* by id */
-    STORE_JUDGE,     /* up to `limit` silent jobs are reported; items without bodies */
-    STORE_GRACE,     /* nobody is judged before its heartbeat period has passed from now on */
-    STORE_START,     /* GRACE, and what was in flight when the last receiver died is due again */
-    STORE_LIST,      /* up to `limit` items: later states first, each oldest first */
-    STORE_COUNT,     /* counts of all states, oldest_ms */
-    STORE_PROBE,     /* writes, so that one knows whether it can */
-    STORE_PURGE      /* forgets up to `limit` callbacks whose life is over */
+    STORE_JUDGE,  /* up to `limit` silent jobs are reported; items without bodies. Then those with
+                     a heartbeat to Lambda until ahead_ms from now: items with at_ms */
+    STORE_UNBEAT, /* by id: no more of those */
+    STORE_GRACE,  /* nobody is judged before its heartbeat period has passed from now on */
+    STORE_START,  /* GRACE, and what was in flight when the last receiver died is due again */
+    STORE_LIST,   /* up to `limit` items behind `after`: later states first, each oldest first */
+    STORE_COUNT,  /* counts of all states, oldest_ms */
+    STORE_PROBE,  /* writes, so that one knows whether it can */
+    STORE_PURGE   /* forgets up to `limit` callbacks whose life is over */
 };
 
 enum store_payload {
@@ -39,8 +41,13 @@ enum store_payload {
     STORE_PAYLOADS
 };
 
-/* Dead callbacks are kept for so long after the end of their life, so that somebody sees them. */
+/* A callback is kept for longer than any of its tokens can live (one that was never seen here may
+ * last a day longer than those that were), so that no report finds it forgotten. Dead ones are also
+ * kept for so long after their end, so that somebody sees them. */
+#define STORE_KEEP_S      (2 * 86400)
 #define STORE_KEEP_DEAD_S (14 * 86400)
+
+#define STORE_BEATS 1000 /* heartbeats that one JUDGE hands out */
 
 struct store_text {
     char *text; /* NULL: none */
@@ -50,6 +57,14 @@ struct store_text {
 struct store_item {
     struct callback record;
     struct store_text body;
+    int64_t at_ms; /* JUDGE: when its heartbeat is due; 0: none, it was silent */
+};
+
+/* Where a list goes on. */
+struct store_cursor {
+    unsigned state; /* 0: at its beginning */
+    int64_t created_ms;
+    char id[TOKEN_PUBLIC_ID];
 };
 
 struct store_op {
@@ -65,7 +80,9 @@ struct store_op {
     unsigned want;   /* bits 1 << enum store_payload */
     unsigned states; /* bits 1 << enum callback_state */
     size_t limit;
+    struct store_cursor after;
     int64_t lease_ms;
+    int64_t ahead_ms;
 
     /* The answer. */
     enum callback_verdict verdict;
@@ -76,13 +93,15 @@ struct store_op {
     int64_t next_ms; /* CLAIM: when the next delivery is due; 0: none waits. JUDGE, of a store that
                         several receivers share: the same */
     int64_t counts[CALLBACK_STATES];
-    int64_t oldest_ms; /* COUNT: when the oldest report that is not delivered came (the oldest of
-                          the 10,000 callbacks registered first among them); 0: none waits */
+    struct store_cursor last; /* LIST: where this page ends; state 0: it is the last one */
+    int64_t oldest_ms; /* COUNT: when the oldest report that is not delivered came; 0: none waits */
 };
 
 /* Frees what the operation owns (payload, out, items) and wipes callback ids. What `who`, `text`,
  * `registration` and `attempt` point at stays the caller's. */
 void store_op_release(struct store_op *op);
+/* Behind `c` in the list of `state`. */
+void store_cursor_at(struct store_cursor *at, const struct callback *c, unsigned state);
 /* Empties the answer, for another try. */
 void store_op_clear(struct store_op *op);
 

@@ -72,7 +72,7 @@ static bool on_one(enum store_action action)
 {
     return action == STORE_REGISTER || action == STORE_REPORT || action == STORE_HEARTBEAT ||
            action == STORE_CLOSE || action == STORE_READ || action == STORE_FINISH ||
-           action == STORE_REDELIVER;
+           action == STORE_REDELIVER || action == STORE_UNBEAT;
 }
 
 static void claims_add(struct claims *c, size_t op, const char *id, const char *entry)
@@ -112,8 +112,27 @@ static size_t send_script(struct redis_conn *r, enum redis_script which, const c
     return 1;
 }
 
-/* One command for each state; answers are in their order. */
-static size_t send_states(struct redis_conn *r, const struct store_op *op, const char *limit)
+static bool lists(const struct store_op *op, unsigned state)
+{
+    return op->states & 1U << state && op->limit > 0 &&
+           (op->after.state == 0 || state <= op->after.state);
+}
+
+/* Two answers: those of the cursor's very ms (run_list leaves out the ones before it), the rest. */
+static size_t send_list(struct redis_conn *r, const struct store_op *op, unsigned state,
+                        const char *key)
+{
+    bool here = op->after.state == state;
+    auto_free char *at = mem_printf("%lld", here ? (long long)op->after.created_ms : -1LL);
+    auto_free char *behind = mem_printf("(%s", at);
+    auto_free char *limit = mem_printf("%zu", op->limit);
+    return send_words(r, (const char *[]){ "ZRANGEBYSCORE", key, at, at }, 4) +
+           send_words(
+               r, (const char *[]){ "ZRANGEBYSCORE", key, behind, "+inf", "LIMIT", "0", limit }, 7);
+}
+
+/* Some commands for each state; answers are in their order. */
+static size_t send_states(struct redis_conn *r, const struct store_op *op)
 {
     size_t n = 0;
     for (unsigned s = CALLBACK_STATES - 1; s > CALLBACK_ABSENT; s--) {
@@ -121,9 +140,12 @@ static size_t send_states(struct redis_conn *r, const struct store_op *op, const
         snprintf(key, sizeof(key), REDIS_PREFIX "state:%u", s);
         if (op->action == STORE_COUNT)
             n += send_words(r, (const char *[]){ "ZCARD", key }, 2);
-        else if (op->states & 1U << s && op->limit > 0)
-            n += send_words(r, (const char *[]){ "ZRANGE", key, "0", limit }, 4);
+        else if (lists(op, s))
+            n += send_list(r, op, s, key);
     }
+    if (op->action == STORE_COUNT)
+        n += send_words(
+            r, (const char *[]){ "ZRANGE", REDIS_PREFIX "reported", "0", "0", "WITHSCORES" }, 5);
     return n;
 }
 
@@ -134,9 +156,9 @@ static size_t send_op(struct attempt *t, size_t i)
     struct redis_conn *r = t->s->conn;
     auto_free char *now = mem_printf("%lld", (long long)op->now_ms);
     auto_free char *limit = mem_printf("%zu", op->limit);
-    auto_free char *last = mem_printf("%zu", op->limit - 1);
     auto_free char *hold = mem_printf("%lld", (long long)op->now_ms + HOLD_MS);
     auto_free char *lease = mem_printf("%d", LEADER_MS);
+    auto_free char *ahead = mem_printf("%lld", (long long)(op->now_ms + op->ahead_ms));
     const char *mode = op->action == STORE_START   ? "start"
                        : op->action == STORE_GRACE ? "grace"
                                                    : "judge";
@@ -148,16 +170,16 @@ static size_t send_op(struct attempt *t, size_t i)
     case STORE_START:
     case STORE_GRACE:
     case STORE_JUDGE:
-        return send_script(r, REDIS_LEAD,
-                           (const char *[]){ t->s->name, now, mode, lease, DEAD_MS, LEAD_LIMIT },
-                           6);
+        return send_script(
+            r, REDIS_LEAD,
+            (const char *[]){ t->s->name, now, mode, lease, DEAD_MS, LEAD_LIMIT, ahead }, 7);
     case STORE_PURGE:
         return op->limit ? send_script(r, REDIS_PURGE, (const char *[]){ now, limit }, 2) : 0;
     case STORE_PROBE:
         return send_words(r, (const char *[]){ "SET", REDIS_PREFIX "probe", now }, 3);
     case STORE_LIST:
     case STORE_COUNT:
-        return send_states(r, op, last);
+        return send_states(r, op);
     default:
         return 0;
     }
@@ -186,10 +208,11 @@ static int take_reply(struct attempt *t, size_t i, redisReply **replies)
             claims_add(t->claims, i, text_at(reply, k), text_at(reply, k + 1));
         t->taken[i] = reply->elements > 1;
     } else if (op->action == STORE_JUDGE || op->action == STORE_START) {
-        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5)
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 6)
             return error_set(t->err, ERR_PROTOCOL, 0, "Redis: no answer to a script");
         each_slot(t, reply->element[3]);
         each_slot(t, reply->element[4]);
+        each_slot(t, reply->element[5]);
         for (size_t k = 0; k < t->s->lost.count; k++)
             (void)redis_slots_of(&t->slots, t->s->lost.all[k].id);
         op->next_ms = strtoll(text_at(reply, 2), NULL, 10);
@@ -198,6 +221,7 @@ static int take_reply(struct attempt *t, size_t i, redisReply **replies)
     } else if (op->action == STORE_COUNT) {
         for (unsigned s = CALLBACK_STATES - 1; s > CALLBACK_ABSENT; s--)
             op->counts[s] = replies[CALLBACK_STATES - 1 - s]->integer;
+        op->oldest_ms = strtoll(text_at(replies[CALLBACK_STATES - 1], 1), NULL, 10);
     }
     return 0;
 }
@@ -255,6 +279,10 @@ static void run_one(struct store_op *op, struct redis_slot *slot)
         op->verdict = callback_redeliver(c, op->now_ms);
         slot->dirty |= op->verdict == CALLBACK_DONE;
         break;
+    case STORE_UNBEAT:
+        op->verdict = CALLBACK_DONE;
+        slot->dirty |= callback_unbeat(c);
+        break;
     default:
         run_read(op, slot);
         break;
@@ -307,17 +335,31 @@ static void run_claim(struct attempt *t, size_t index)
     t->ask_next |= op->count > 0;
 }
 
+/* *left is how many more this page may look at. */
+static void list_one(struct attempt *t, struct store_op *op, unsigned state, const char *id,
+                     size_t *left)
+{
+    const struct redis_slot *slot = redis_slots_of(&t->slots, id);
+    if (*left == 0)
+        return;
+    if (slot->c.state == state) /* it may have gone on since */
+        add_item(op, slot);
+    if (--*left == 0)
+        store_cursor_at(&op->last, &slot->c, state);
+}
+
 static void run_list(struct attempt *t, struct store_op *op, redisReply **replies)
 {
+    size_t left = op->limit;
     for (unsigned s = CALLBACK_STATES - 1; s > CALLBACK_ABSENT && op->limit > 0; s--) {
-        if (!(op->states & 1U << s))
+        if (!lists(op, s))
             continue;
-        const redisReply *ids = *replies++;
-        for (size_t i = 0; i < ids->elements && op->count < op->limit; i++) {
-            const struct redis_slot *slot = redis_slots_of(&t->slots, text_at(ids, i));
-            if (slot->c.state == s) /* it may have gone on since */
-                add_item(op, slot);
-        }
+        const redisReply *same = *replies++, *rest = *replies++;
+        for (size_t i = 0; i < same->elements; i++)
+            if (strcmp(text_at(same, i), op->after.id) > 0)
+                list_one(t, op, s, text_at(same, i), &left);
+        for (size_t i = 0; i < rest->elements; i++)
+            list_one(t, op, s, text_at(rest, i), &left);
     }
 }
 
@@ -365,6 +407,15 @@ static void judge(struct attempt *t, struct store_op *op, const redisReply *repl
         slot->dirty = true;
         redis_slot_put(slot, STORE_BODY, slot->judged.data, slot->judged.len);
         add_item(op, slot);
+    }
+    ids = reply->element[5];
+    for (size_t i = 0; i < ids->elements; i++) {
+        struct redis_slot *slot = redis_slots_of(&t->slots, text_at(ids, i));
+        int64_t at_ms;
+        if (!callback_beat(&slot->c, op->now_ms + op->ahead_ms, &at_ms))
+            continue;
+        slot->dirty = true;
+        add_item(op, slot)->at_ms = at_ms;
     }
 }
 

@@ -13,7 +13,7 @@
 
 /* To change the schema: raise SCHEMA_VERSION, append the statements that lead from the version
  * before to `migrations`, never touch the ones that are there. */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char *const migrations[SCHEMA_VERSION] = {
     "CREATE TABLE callback ("
@@ -35,6 +35,11 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "CREATE TABLE payload (id TEXT NOT NULL, kind INTEGER NOT NULL, body BLOB NOT NULL,"
     " UNIQUE (id, kind));"
     "CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), at_ms INTEGER NOT NULL);",
+
+    "ALTER TABLE callback ADD COLUMN engine_heartbeat_s INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE callback ADD COLUMN beat_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX callback_beat ON callback (beat_ms) WHERE beat_ms > 0;"
+    "CREATE INDEX callback_reported ON callback (reported_ms) WHERE state = 2;",
 };
 
 enum statement {
@@ -49,6 +54,7 @@ enum statement {
     ST_DUE,
     ST_NEXT_DUE,
     ST_SILENT,
+    ST_BEATS,
     ST_GRACE,
     ST_RELEASE,
     ST_LIST,
@@ -77,15 +83,17 @@ static const char *const statements[STATEMENTS] = {
     [ST_NEXT_DUE] = "SELECT min(due_ms) FROM callback WHERE due_ms > 0",
     [ST_SILENT] =
         "SELECT %C FROM callback WHERE judge_ms > 0 AND judge_ms <= ?1 ORDER BY judge_ms LIMIT ?2",
+    [ST_BEATS] =
+        "SELECT %C FROM callback WHERE beat_ms > 0 AND beat_ms <= ?1 ORDER BY beat_ms LIMIT ?2",
     [ST_GRACE] = "UPDATE callback SET judge_ms = max(judge_ms, ?1 + 1000 * CASE WHEN"
                  " first_heartbeat_ms > 0 THEN heartbeat_s ELSE min(heartbeat_s, start_timeout_s)"
                  " END) WHERE judge_ms > 0",
     [ST_RELEASE] = "UPDATE callback SET in_flight = 0, unanswered = 1, due_ms = ?1"
                    " WHERE due_ms > 0 AND in_flight = 1",
-    [ST_LIST] = "SELECT %C FROM callback WHERE state = ?1 ORDER BY created_ms LIMIT ?2",
+    [ST_LIST] = "SELECT %C FROM callback WHERE state = ?1 AND (created_ms, id) > (?3, ?4)"
+                " ORDER BY created_ms, id LIMIT ?2",
     [ST_COUNT] = "SELECT state, count(*) FROM callback GROUP BY state",
-    [ST_OLDEST] = "SELECT min(reported_ms) FROM (SELECT reported_ms FROM callback WHERE state = 2"
-                  " ORDER BY created_ms LIMIT 10000)",
+    [ST_OLDEST] = "SELECT min(reported_ms) FROM callback WHERE state = 2",
     [ST_PROBE] = "INSERT OR REPLACE INTO probe (one, at_ms) VALUES (1, ?1)",
     [ST_PURGE_PAYLOADS] = "DELETE FROM payload WHERE id IN (" PURGEABLE ")",
     [ST_PURGE] = "DELETE FROM callback WHERE id IN (" PURGEABLE ")",
@@ -236,6 +244,12 @@ static int run_finish(struct store_sqlite *s, struct store_op *op, struct error 
     return save(s, &op->record, err);
 }
 
+static int run_unbeat(struct store_sqlite *s, struct store_op *op, struct error *err)
+{
+    op->verdict = CALLBACK_DONE;
+    return callback_unbeat(&op->record) ? save(s, &op->record, err) : 0;
+}
+
 static int run_redeliver(struct store_sqlite *s, struct store_op *op, struct error *err)
 {
     op->verdict = callback_redeliver(&op->record, op->now_ms);
@@ -252,8 +266,10 @@ static int collect(struct store_sqlite *s, enum statement which, struct store_op
     int rc;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         op->items = mem_resize(op->items, op->count + 1, sizeof(*op->items));
-        op->items[op->count].body = (struct store_text){ 0 };
-        store_record_read(st, &op->items[op->count++].record);
+        struct store_item *item = &op->items[op->count++];
+        item->body = (struct store_text){ 0 };
+        item->at_ms = 0;
+        store_record_read(st, &item->record);
     }
     if (rc != SQLITE_DONE)
         fail(s, "read callbacks", err);
@@ -284,6 +300,22 @@ static int run_claim(struct store_sqlite *s, struct store_op *op, struct error *
     return rc == SQLITE_ROW ? 0 : -1;
 }
 
+static int run_beats(struct store_sqlite *s, struct store_op *op, struct error *err)
+{
+    size_t i = op->count;
+    sqlite3_bind_int64(s->st[ST_BEATS], 1, op->now_ms + op->ahead_ms);
+    sqlite3_bind_int64(s->st[ST_BEATS], 2, STORE_BEATS);
+    if (collect(s, ST_BEATS, op, err) < 0)
+        return -1;
+    for (; i < op->count; i++) {
+        struct store_item *item = &op->items[i];
+        if (callback_beat(&item->record, op->now_ms + op->ahead_ms, &item->at_ms) &&
+            save(s, &item->record, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int run_judge(struct store_sqlite *s, struct store_op *op, struct error *err)
 {
     sqlite3_bind_int64(s->st[ST_SILENT], 1, op->now_ms);
@@ -298,7 +330,7 @@ static int run_judge(struct store_sqlite *s, struct store_op *op, struct error *
              put_payload(s, c->id, STORE_BODY, body.data, body.len, err) < 0))
             return -1;
     }
-    return 0;
+    return run_beats(s, op, err);
 }
 
 static int run_start(struct store_sqlite *s, struct store_op *op, struct error *err)
@@ -315,12 +347,18 @@ static int run_start(struct store_sqlite *s, struct store_op *op, struct error *
 static int run_list(struct store_sqlite *s, struct store_op *op, struct error *err)
 {
     for (int state = CALLBACK_STATES - 1; state > 0 && op->count < op->limit; state--) {
-        if (!(op->states & 1U << state))
+        const struct store_cursor *after = &op->after;
+        bool here = after->state == (unsigned)state;
+        if (!(op->states & 1U << state) || (after->state && (unsigned)state > after->state))
             continue;
+        sqlite3_bind_int64(s->st[ST_LIST], 3, here ? after->created_ms : -1);
+        sqlite3_bind_text(s->st[ST_LIST], 4, here ? after->id : "", -1, SQLITE_STATIC);
         sqlite3_bind_int(s->st[ST_LIST], 1, state);
         sqlite3_bind_int64(s->st[ST_LIST], 2, (int64_t)(op->limit - op->count));
         if (collect(s, ST_LIST, op, err) < 0)
             return -1;
+        if (op->count > 0 && op->count == op->limit)
+            store_cursor_at(&op->last, &op->items[op->count - 1].record, (unsigned)state);
     }
     return 0;
 }
@@ -360,7 +398,7 @@ static int run_purge(struct store_sqlite *s, struct store_op *op, struct error *
     static const enum statement both[] = { ST_PURGE_PAYLOADS, ST_PURGE };
     for (size_t i = 0; i < ARRAY_LEN(both); i++) {
         sqlite3_stmt *st = s->st[both[i]];
-        sqlite3_bind_int64(st, 1, op->now_ms / 1000);
+        sqlite3_bind_int64(st, 1, op->now_ms / 1000 - STORE_KEEP_S);
         sqlite3_bind_int64(st, 2, op->now_ms - STORE_KEEP_DEAD_S * INT64_C(1000));
         sqlite3_bind_int64(st, 3, (int64_t)op->limit);
         if (done(s, both[i], err) < 0)
@@ -382,7 +420,7 @@ static const struct {
     [STORE_JUDGE] = { run_judge, false },        [STORE_GRACE] = { run_start, false },
     [STORE_START] = { run_start, false },        [STORE_LIST] = { run_list, false },
     [STORE_COUNT] = { run_count, false },        [STORE_PROBE] = { run_probe, false },
-    [STORE_PURGE] = { run_purge, false },
+    [STORE_PURGE] = { run_purge, false },        [STORE_UNBEAT] = { run_unbeat, true },
 };
 
 static int run_all(struct store_sqlite *s, struct store_op *const *ops, size_t count,

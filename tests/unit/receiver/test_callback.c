@@ -1,6 +1,7 @@
 #include "callback-receiver/callback.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ID      "QWJjZA=="
@@ -314,4 +315,61 @@ Test(callback, what_does_not_fit_is_cut_between_characters)
     cr_assert_eq(strlen(c.last_error), CALLBACK_ERROR - 2);
     cr_assert_eq(c.failures, 1);
     cr_assert_eq(c.due_ms, 7);
+}
+
+/* The highest number of heartbeats in any second, and how many fall into a period. */
+static unsigned busiest(const int64_t *sorted, size_t count)
+{
+    unsigned most = 0;
+    for (size_t i = 0, from = 0; i < count; i++) {
+        while (sorted[i] - sorted[from] >= 1000)
+            from++;
+        if (i - from + 1 > most)
+            most = (unsigned)(i - from + 1);
+    }
+    return most;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* However the registrations come, heartbeats to Lambda are evenly spread, a third of the period
+ * apart, from registration on. */
+Test(callback, heartbeats_to_lambda_are_spread_evenly)
+{
+    static const struct {
+        int jobs;
+        int64_t period_s, apart_ms; /* registrations */
+        unsigned most;
+    } cases[] = { { 1000, 60, 0, 50 },  { 1000, 60, 7, 50 }, { 500, 60, 0, 25 },
+                  { 100, 60, 1, 5 },    { 300, 45, 0, 20 },  { 7, 60, 0, 1 },
+                  { 3000, 60, 3, 150 }, { 100, 5, 0, 100 },  { 1000, 60, 977, 50 } };
+    for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+        static int64_t sent[40000];
+        size_t n = 0;
+        int64_t period = cases[k].period_s * 1000;
+        for (int i = 0; i < cases[k].jobs; i++) {
+            struct callback c = { 0 };
+            struct callback_holder who = { ID, CALLBACK_BY_LAUNCHER, EXPIRES, NULL };
+            struct callback_registration reg = { .workflow = "",
+                                                 .job = "",
+                                                 .heartbeat_s = 60,
+                                                 .engine_heartbeat_s = cases[k].period_s,
+                                                 .turn = (uint32_t)i };
+            int64_t now = 1700000000123 + i * cases[k].apart_ms, at = now, last = now;
+            callback_register(&c, &who, &reg, now);
+            for (int b = 0; b < 7; b++) {
+                cr_assert(callback_beat(&c, last + period / 3, &at), "case %zu: job %d", k, i);
+                cr_assert(b ? at == last + period / 3 : at > now && at <= now + period / 3);
+                last = at;
+                sent[n++] = at;
+            }
+        }
+        qsort(sent, n, sizeof(*sent), by_time);
+        cr_assert_leq(busiest(sent, n), cases[k].most, "case %zu: %u in a second", k,
+                      busiest(sent, n));
+    }
 }

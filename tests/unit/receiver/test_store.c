@@ -282,8 +282,8 @@ BOTH(lists_counts_and_forgets)
     cr_assert_eq(op.count, 1);
     op.action = STORE_PURGE;
     op.limit = 100;
-    op.now_ms = EXPIRES * 1000;
-    run(s, &op); /* their life is not over */
+    op.now_ms = (EXPIRES + STORE_KEEP_S) * 1000;
+    run(s, &op); /* a token may still live */
     op.now_ms += 1000;
     run(s, &op);
     op.action = STORE_COUNT;
@@ -296,7 +296,7 @@ BOTH(lists_counts_and_forgets)
     finish.now_ms = op.now_ms;
     run(s, &finish);
     op.action = STORE_PURGE;
-    op.now_ms += STORE_KEEP_DEAD_S * INT64_C(1000);
+    op.now_ms = finish.now_ms + STORE_KEEP_DEAD_S * INT64_C(1000);
     run(s, &op);
     op.action = STORE_COUNT;
     run(s, &op);
@@ -308,6 +308,124 @@ BOTH(lists_counts_and_forgets)
     run(s, &op);
     cr_assert_eq(op.counts[CALLBACK_DEAD], 0);
     store_op_release(&op);
+    store_op_release(&finish);
+    store_close(s);
+}
+
+/* All of a state, or of two, come once each, in pages of any size, also where many share a ms. */
+BOTH(lists_have_pages)
+{
+    struct store *s = open_store();
+    for (int i = 0; i < 25; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "Q%c%c=", 'A' + i, 'Z' - i);
+        struct store_op op =
+            make(i % 5 == 4 ? STORE_REPORT : STORE_REGISTER, id, CALLBACK_BY_JOB, "1");
+        op.now_ms = 1000 + i / 10; /* ten in a ms */
+        run(s, &op);
+        store_op_release(&op);
+    }
+    for (size_t limit = 1; limit <= 30; limit = limit * 2 + 1) {
+        char seen[25][TOKEN_PUBLIC_ID];
+        size_t n = 0;
+        int64_t created_ms = 0;
+        struct store_op op = make(STORE_LIST, NULL, CALLBACK_BY_RECEIVER, NULL);
+        op.states = 1U << CALLBACK_ACCEPTED | 1U << CALLBACK_PENDING;
+        op.limit = limit;
+        do {
+            run(s, &op);
+            for (size_t i = 0; i < op.count; i++) {
+                const struct callback *c = &op.items[i].record;
+                cr_assert_lt(n, 25);
+                cr_assert_eq(c->state, n < 5 ? CALLBACK_ACCEPTED : CALLBACK_PENDING);
+                created_ms = n == 5 ? 0 : created_ms;
+                cr_assert_geq(c->created_ms, created_ms);
+                created_ms = c->created_ms;
+                for (size_t k = 0; k < n; k++)
+                    cr_assert_str_neq(seen[k], c->id);
+                memcpy(seen[n++], c->id, TOKEN_PUBLIC_ID);
+            }
+            op.after = op.last;
+        } while (op.last.state);
+        cr_assert_eq(n, 25, "pages of %zu: %zu", limit, n);
+        store_op_release(&op);
+    }
+    store_close(s);
+}
+
+BOTH(the_oldest_report_is_told_however_many_there_are)
+{
+    struct store *s = open_store();
+    struct store_op op = make(STORE_COUNT, NULL, CALLBACK_BY_RECEIVER, NULL);
+    run(s, &op);
+    cr_assert_eq(op.oldest_ms, 0);
+    static const char *const ids[] = { "QQ==", "QUE=", "QUI=" };
+    for (int i = 0; i < 3; i++) { /* registered in this order, reported in the other */
+        (void)once(s, STORE_REGISTER, ids[i], "1");
+    }
+    for (int i = 2; i >= 0; i--) {
+        struct store_op report = make(STORE_REPORT, ids[i], CALLBACK_BY_JOB, "1");
+        report.now_ms = 9000 - 1000 * i;
+        run(s, &report);
+        store_op_release(&report);
+    }
+    run(s, &op);
+    cr_assert_eq(op.oldest_ms, 7000, "%lld", (long long)op.oldest_ms);
+    struct store_op finish = make(STORE_FINISH, "QUI=", CALLBACK_BY_RECEIVER, NULL);
+    finish.attempt = (struct callback_attempt){ CALLBACK_ATTEMPT_OK, "", 0 };
+    run(s, &finish);
+    run(s, &op);
+    cr_assert_eq(op.oldest_ms, 8000, "%lld", (long long)op.oldest_ms);
+    store_op_release(&op);
+    store_op_release(&finish);
+    store_close(s);
+}
+
+/* What one JUDGE hands out: ids by when they are due. */
+static size_t beats(struct store *s, int64_t now_ms, int64_t *at_ms)
+{
+    struct store_op judge = make(STORE_JUDGE, NULL, CALLBACK_BY_RECEIVER, NULL);
+    judge.now_ms = now_ms;
+    judge.ahead_ms = 500;
+    run(s, &judge);
+    size_t n = 0;
+    for (size_t i = 0; i < judge.count; i++) {
+        n += judge.items[i].at_ms > 0;
+        *at_ms = judge.items[i].at_ms > 0 ? judge.items[i].at_ms : *at_ms;
+    }
+    store_op_release(&judge);
+    return n;
+}
+
+BOTH(heartbeats_to_lambda_last_until_the_report_is_delivered)
+{
+    struct store *s = open_store();
+    struct store_op reg = make(STORE_REGISTER, "QQ==", CALLBACK_BY_LAUNCHER, "1");
+    reg.registration.engine_heartbeat_s = 30;
+    reg.now_ms = 100000;
+    run(s, &reg);
+    int64_t first = reg.record.beat_ms, at = 0;
+    cr_assert(first > 100000 && first <= 110000, "%lld", (long long)first);
+    cr_assert_eq(beats(s, first - 501, &at), 0);
+    cr_assert_eq(beats(s, first - 500, &at), 1);
+    cr_assert_eq(at, first);
+    cr_assert_eq(beats(s, first, &at), 0, "each is handed out once");
+    cr_assert_eq(beats(s, first + 25000, &at), 1, "what was missed is left out");
+    cr_assert_eq(at, first + 20000);
+    (void)once(s, STORE_REPORT, "QQ==", "1");
+    cr_assert_eq(beats(s, first + 30000, &at), 1, "the workflow still waits");
+    struct store_op finish = make(STORE_FINISH, "QQ==", CALLBACK_BY_RECEIVER, NULL);
+    finish.attempt = (struct callback_attempt){ CALLBACK_ATTEMPT_OK, "", 0 };
+    run(s, &finish);
+    cr_assert_eq(beats(s, first + 90000, &at), 0);
+    struct store_op other = make(STORE_REGISTER, "QUE=", CALLBACK_BY_LAUNCHER, "1");
+    other.registration.engine_heartbeat_s = 30;
+    run(s, &other);
+    cr_assert_eq(once(s, STORE_UNBEAT, "QUE=", NULL), CALLBACK_DONE);
+    cr_assert_eq(once(s, STORE_UNBEAT, "QUI=", NULL), CALLBACK_DONE, "of one that is gone");
+    cr_assert_eq(beats(s, first + 190000, &at), 0);
+    store_op_release(&reg);
+    store_op_release(&other);
     store_op_release(&finish);
     store_close(s);
 }
