@@ -238,13 +238,15 @@ static int read_functions(struct config *c, struct json_object *root, struct err
 static int read_container(struct config_container *c, struct json_object *o, const char *at,
                           struct error *err)
 {
-    static const char *const known[] = { "name",        "entryPoint",         "command",
-                                         "environment", "stopTimeoutSeconds", NULL };
+    static const char *const known[] = { "name",    "image",       "entryPoint",
+                                         "command", "environment", "stopTimeoutSeconds",
+                                         NULL };
     if (!json_object_is_type(o, json_type_object))
         return error_set(err, ERR_INVALID, 0, "%s: must be an object", at);
     c->stop_timeout_s = 30;
     if (json_field_known(o, at, known, err) < 0 ||
         required(read_name(o, at, "name", &c->name, err), at, "name", err) < 0 ||
+        read_str(o, at, "image", &c->image, err) < 0 ||
         read_list(o, at, "entryPoint", &c->entry_point, err) < 0 ||
         read_list(o, at, "command", &c->command, err) < 0 ||
         read_environment(o, at, &c->environment, err) < 0 ||
@@ -487,6 +489,7 @@ static void free_task_definition(struct config_task_definition *t)
 {
     for (size_t i = 0; i < t->container_count; i++) {
         free(t->containers[i].name);
+        free(t->containers[i].image);
         free_list(t->containers[i].entry_point);
         free_list(t->containers[i].command);
         free_list(t->containers[i].environment);

@@ -9,8 +9,8 @@
  *         "aliases":{"live":"1"}, "timeoutSeconds":60, "maxConcurrency":10,
  *         "durable":{"executionTimeoutSeconds":86400, "retentionDays":14}}},
  *    "cluster":"local",
- *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "entryPoint":[],
- *         "command":[], "environment":{}, "stopTimeoutSeconds":30}]}},
+ *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "image":"IMAGE",
+ * "entryPoint":[], "command":[], "environment":{}, "stopTimeoutSeconds":30}]}},
  *    "httpApi":[{"path":"/workflows","function":"NAME"},{"path":"/v1","proxy":"http://HOST:PORT"}],
  *    "events":{"function":"NAME", "ecs":["STOPPED"], "executions":["FAILED","STOPPED"]}}
  *
@@ -55,6 +55,7 @@ struct config_function {
 
 struct config_container {
     char *name;
+    char *image;        /* for the Docker driver; NULL: none */
     char **entry_point; /* ended by NULL, maybe empty */
     char **command;     /* the same */
     char **environment; /* "NAME=value", ended by NULL */

@@ -10,6 +10,7 @@
 #include "shared/base/log.h"
 
 struct aws_api;
+struct ecs_docker_config;
 struct faults;
 struct lambda;
 struct outbox;
@@ -25,7 +26,8 @@ struct local {
     struct faults *faults; /* what tests have ordered */
     struct outbox *outbox; /* events to a function */
     const char *aws_url;   /* "http://127.0.0.1:4566": set once the AWS port listens */
-    const char *path;      /* PATH for the processes that it starts */
+    const struct ecs_docker_config *docker; /* tasks are containers; NULL: processes */
+    const char *path;                       /* PATH for the processes that it starts */
 };
 
 #endif

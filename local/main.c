@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "local/aws/aws_api.h"
+#include "local/aws/docker_api.h"
 #include "local/aws/ecs.h"
+#include "local/aws/ecs_driver.h"
 #include "local/aws/lambda.h"
 #include "local/aws/outbox.h"
 #include "local/faults.h"
@@ -20,13 +23,20 @@
 #include "shared/base/opts.h"
 #include "shared/base/signals.h"
 
-#define MAX_BODY (8U << 20)
+#define MAX_BODY      (8U << 20)
+#define HOSTS_MAX     8
+#define LEAVE_LOOK_MS 50
+#define LEAVE_MAX_MS  60000
 
 struct settings {
     char *config;
     char *state;
     char *aws_listen;
     char *http_listen;
+    char *allowed_hosts;
+    char *ecs_driver;
+    char *docker_socket;
+    char *docker_network;
     char *log_level;
     bool no_verify;
     char *path;
@@ -42,7 +52,24 @@ struct program {
     struct gateway *gateway;
     char *aws_url;
     int signals;
+    struct ecs_docker_config docker;
+    struct loop_timer *leaving; /* told to stop, it waits for its containers */
+    int64_t leave_ms;           /* monotonic: not beyond this */
 };
+
+/* Tasks that are processes have shims, which see to their end; the network and the socket that
+ * containers are seen by go with this program. */
+static void leave(void *arg)
+{
+    struct program *p = arg;
+    const struct clock *clock = p->local.clock;
+    p->leaving = NULL;
+    if (!p->local.docker || !p->ecs || ecs_tasks_live(ecs_tasks(p->ecs)) == 0 ||
+        clock_mono_ms(clock) >= p->leave_ms)
+        loop_stop(p->local.loop);
+    else
+        p->leaving = loop_after(p->local.loop, LEAVE_LOOK_MS, leave, p);
+}
 
 static void on_signal(void *arg)
 {
@@ -51,9 +78,14 @@ static void on_signal(void *arg)
     if (read(p->signals, &info, sizeof(info)) != sizeof(info))
         return;
     log_info(p->local.log, log_event("stopping"), log_int("signal", info.ssi_signo));
+    if (p->leaving) { /* asked twice: at once */
+        loop_stop(p->local.loop);
+        return;
+    }
     if (p->ecs)
         ecs_tasks_shut_down(ecs_tasks(p->ecs));
-    loop_stop(p->local.loop);
+    p->leave_ms = clock_mono_ms(p->local.clock) + LEAVE_MAX_MS;
+    leave(p);
 }
 
 static void on_store_failed(void *arg)
@@ -75,6 +107,35 @@ static int watch_signals(struct program *p, struct error *err)
     return loop_watch(p->local.loop, p->signals, on_signal, p, err);
 }
 
+static int choose_driver(struct program *p, struct error *err)
+{
+    const struct settings *s = &p->settings;
+    struct stat st;
+    bool there = stat(s->docker_socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
+                 access(s->docker_socket, R_OK | W_OK) == 0;
+    if (strcmp(s->ecs_driver, "docker") != 0 && strcmp(s->ecs_driver, "process") != 0 &&
+        strcmp(s->ecs_driver, "auto") != 0)
+        return error_set(err, ERR_INVALID, 0, "--ecs-driver: process, docker or auto");
+    if (strcmp(s->ecs_driver, "docker") == 0 || (strcmp(s->ecs_driver, "auto") == 0 && there))
+        p->local.docker = &p->docker;
+    return 0;
+}
+
+static int allow_hosts(struct aws_api *api, const char *list, struct error *err)
+{
+    int count = 0;
+    for (const char *at = list ? list : ""; *at;) {
+        size_t len = strcspn(at, ",");
+        auto_free char *host = mem_dup_len(at, len);
+        if (len > 0 && ++count > HOSTS_MAX)
+            return error_set(err, ERR_INVALID, 0, "--allowed-hosts: at most %d", HOSTS_MAX);
+        if (len > 0)
+            aws_api_allow_host(api, host);
+        at += len + (at[len] == ',');
+    }
+    return 0;
+}
+
 static int load(struct program *p, int argc, char **argv, struct error *err)
 {
     struct settings *s = &p->settings;
@@ -87,6 +148,14 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
           "HOST:PORT", "where the AWS APIs are served" },
         { "http-listen", "LOCAL_AWS_HTTP_LISTEN", OPT_STR, &s->http_listen, "127.0.0.1:8080", 0, 0,
           "HOST:PORT", "where the HTTP API is served" },
+        { "allowed-hosts", "LOCAL_AWS_ALLOWED_HOSTS", OPT_STR, &s->allowed_hosts, NULL, 0, 0,
+          "LIST", "names besides localhost that the AWS port answers to" },
+        { "ecs-driver", "LOCAL_AWS_ECS_DRIVER", OPT_STR, &s->ecs_driver, "process", 0, 0, "WORD",
+          "what tasks are: process, docker, or auto (docker where its socket is there)" },
+        { "docker-socket", "LOCAL_AWS_DOCKER_SOCKET", OPT_STR, &s->docker_socket, DOCKER_SOCKET, 0,
+          0, "PATH", "of the Docker engine" },
+        { "docker-network", "LOCAL_AWS_DOCKER_NETWORK", OPT_STR, &s->docker_network, NULL, 0, 0,
+          "NAME", "that tasks are attached to; otherwise this container's own" },
         { "no-verify", "LOCAL_AWS_NO_VERIFY", OPT_BOOL, &s->no_verify, NULL, 0, 0, NULL,
           "accept requests whatever their signature" },
         { "log-level", "LOG_LEVEL", OPT_STR, &s->log_level, "info", 0, 0, "WORD",
@@ -112,10 +181,13 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
         return error_set(err, ERR_INVALID, 0, "%s: no arguments are taken", argv[rc]);
     if (log_level_parse(s->log_level, &level) < 0)
         return error_set(err, ERR_INVALID, 0, "--log-level: debug, info, warn or error");
+    if (choose_driver(p, err) < 0)
+        return -1;
     if (!s->config || !s->state)
         return error_set(err, ERR_INVALID, 0, "--config and --state are needed");
     p->local.log = log_open(STDERR_FILENO, level, "local-aws");
     p->local.path = s->path;
+    p->docker = (struct ecs_docker_config){ s->docker_socket, s->docker_network, p->local.log };
     p->local.clock = clock_system();
     p->config = config_load(s->config, err);
     p->local.config = p->config;
@@ -130,6 +202,8 @@ static int start(struct program *p, struct error *err)
         return -1;
     store_on_failed(local->store, on_store_failed, p);
     local->api = aws_api_new(local, !p->settings.no_verify);
+    if (allow_hosts(local->api, p->settings.allowed_hosts, err) < 0)
+        return -1;
     const struct httpd_config cfg = { .listen = p->settings.aws_listen,
                                       .max_body = MAX_BODY,
                                       .handler = aws_api_handle,
@@ -171,8 +245,10 @@ static void stop(struct program *p)
     aws_api_free(local->api);
     outbox_free(local->outbox);
     faults_free(local->faults);
-    if (local->loop)
+    if (local->loop) {
         loop_unwatch(local->loop, p->signals);
+        loop_cancel(local->loop, p->leaving);
+    }
     mem_close_fd(&p->signals);
     loop_free(local->loop);
     store_close(local->store);
@@ -183,6 +259,10 @@ static void stop(struct program *p)
     free(p->settings.state);
     free(p->settings.aws_listen);
     free(p->settings.http_listen);
+    free(p->settings.allowed_hosts);
+    free(p->settings.ecs_driver);
+    free(p->settings.docker_socket);
+    free(p->settings.docker_network);
     free(p->settings.log_level);
     free(p->settings.path);
 }

@@ -45,7 +45,9 @@ struct shim_container {
     int64_t started_ms; /* wall clock; 0: not yet */
     int64_t ended_ms;   /* wall clock; 0: not yet */
     int exit_code;      /* 128 + N where signal N ended it; meaningless before the end */
-    char *error;        /* why it could not be started, or NULL */
+    bool out_of_memory; /* the kernel has ended it for its use of memory */
+    char *error;        /* why it could not be started, maybe as ECS says it
+                           ("CannotPullContainerError: ..."), or NULL */
 };
 
 struct shim_status {

@@ -12,7 +12,7 @@
 
 #define MAX_SERVICES 4
 #define MAX_LOCAL    16
-#define MAX_HOSTS    4
+#define MAX_HOSTS    16
 
 struct target {
     char *prefix;

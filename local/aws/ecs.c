@@ -47,7 +47,9 @@ static struct ecs_task *make_task(const struct ecs *e, const struct ecs_run *run
 {
     struct ecs_task *t = ecs_task_new(clock_wall_ms(e->local->clock));
     auto_free char *home = mem_printf("%s/%s", ecs_tasks_folder(e->tasks), t->id);
-    t->spec = ecs_spec(d, run->overrides, e->local->path, home, err);
+    bool process = !e->local->docker; /* an image has its own PATH and HOME */
+    t->spec =
+        ecs_spec(d, run->overrides, process ? e->local->path : NULL, process ? home : NULL, err);
     if (!t->spec) {
         ecs_task_free(t);
         return NULL;
@@ -62,6 +64,8 @@ static struct ecs_task *make_task(const struct ecs *e, const struct ecs_run *run
         mem_dup(run->launch_type ? run->launch_type : (run->capacity_provider ? "FARGATE" : "EC2"));
     t->cpu = mem_dup(run->cpu ? run->cpu : "256");
     t->memory = mem_dup(run->memory ? run->memory : "512");
+    json_add_int(t->spec, "cpuUnits", strtol(t->cpu, NULL, 10));
+    json_add_int(t->spec, "memoryMiB", strtol(t->memory, NULL, 10));
     t->overrides = json_object_get(run->overrides);
     t->tags = json_object_get(run->tags);
     t->container_count = d->container_count;

@@ -270,7 +270,7 @@ struct ecs_driver *ecs_process_new(struct loop *loop, const char *folder, const 
         return NULL;
     }
     struct process_driver *p = mem_alloc(sizeof(*p));
-    p->base = (struct ecs_driver){ start, attach, stop, kill_now, status, driver_free };
+    p->base = (struct ecs_driver){ start, attach, stop, kill_now, status, NULL, driver_free };
     p->loop = loop;
     p->folder = mem_dup(folder);
     p->program = mem_dup(program);

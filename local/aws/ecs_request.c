@@ -339,8 +339,10 @@ static struct json_object *container_spec(const struct config_container *c, cons
     struct json_object *o = json_object_new_object();
     struct json_object *env = json_object_new_object();
     json_add_str(o, "name", c->name);
-    json_add_str(env, "PATH", path);
-    json_add_str(env, "HOME", home);
+    if (path)
+        json_add_str(env, "PATH", path);
+    if (home)
+        json_add_str(env, "HOME", home);
     for (char *const *p = c->environment; *p; p++) {
         size_t len = strcspn(*p, "=");
         auto_free char *name = mem_dup_len(*p, len);
@@ -349,19 +351,29 @@ static struct json_object *container_spec(const struct config_container *c, cons
     json_add(o, "environment", env);
     json_add_bool(o, "essential", true);
     json_add_int(o, "stopTimeoutSeconds", c->stop_timeout_s);
+    json_add_str(o, "image", c->image);
     return o;
 }
 
 static void add_argv(struct json_object *o, const struct config_container *c,
-                     struct json_object *command)
+                     struct json_object *override)
 {
-    struct json_object *argv = json_object_new_array();
+    struct json_object *argv = json_object_new_array(), *entry_point = json_object_new_array(),
+                       *command = json_object_new_array();
     add_list(argv, c->entry_point);
-    if (!command)
+    add_list(entry_point, c->entry_point);
+    if (!override) {
         add_list(argv, c->command);
-    for (size_t i = 0; command && i < json_object_array_length(command); i++)
-        json_object_array_add(argv, json_object_get(json_object_array_get_idx(command, i)));
+        add_list(command, c->command);
+    }
+    for (size_t i = 0; override && i < json_object_array_length(override); i++) {
+        struct json_object *word = json_object_array_get_idx(override, i);
+        json_object_array_add(argv, json_object_get(word));
+        json_object_array_add(command, json_object_get(word));
+    }
     json_add(o, "argv", argv);
+    json_add(o, "entryPoint", entry_point);
+    json_add(o, "command", command);
 }
 
 /* Later overrides of the same container win; *command is borrowed. */

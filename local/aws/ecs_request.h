@@ -39,8 +39,8 @@ const char *ecs_cluster(const struct config *c, const char *ref, struct error *e
 const struct config_task_definition *ecs_definition(const struct config *c, const char *ref,
                                                     struct error *err) CHECKED;
 /* What the driver is given (ecs_driver.h): the definition with the overrides applied. Each
- * container gets PATH and HOME, the definition's environment and the overrides'. NULL with
- * InvalidParameterException where an override is for a container that is not there. */
+ * container gets PATH and HOME (NULL: not), the definition's environment and the overrides'. NULL
+ * with InvalidParameterException where an override is for a container that is not there. */
 struct json_object *ecs_spec(const struct config_task_definition *d, struct json_object *overrides,
                              const char *path, const char *home, struct error *err) CHECKED;
 /* Fills *err with the exception `type`; returns -1. */

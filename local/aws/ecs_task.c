@@ -103,6 +103,13 @@ static int64_t note_started(struct ecs_task *t, const struct shim_status *s)
     return first;
 }
 
+/* "CannotPullContainerError: ...": the driver has told it with its type. */
+static bool has_type(const char *error)
+{
+    size_t len = strcspn(error, ": ");
+    return len > 5 && strncmp(error + len - 5, "Error: ", 7) == 0;
+}
+
 /* How each container has ended; true where one could not be started. */
 static bool note_ended(struct ecs_task *t, const struct shim_status *s)
 {
@@ -111,12 +118,16 @@ static bool note_ended(struct ecs_task *t, const struct shim_status *s)
         const struct shim_container *told = &s->containers[i];
         struct ecs_container *c = &t->containers[i];
         if (told->error) {
-            c->reason = mem_printf("CannotStartContainerError: %s", told->error);
+            c->reason = has_type(told->error)
+                            ? mem_dup(told->error)
+                            : mem_printf("CannotStartContainerError: %s", told->error);
             failed = true;
         } else if (told->ended_ms) {
             c->pid = told->pid;
             c->ended = true;
             c->exit_code = told->exit_code;
+            if (told->out_of_memory && !c->reason)
+                c->reason = mem_dup(ecs_fate_reason(ECS_FATE_OUT_OF_MEMORY));
             if (told->ended_ms > t->execution_stopped_ms)
                 t->execution_stopped_ms = told->ended_ms;
         }
@@ -133,17 +144,30 @@ static bool note_ended(struct ecs_task *t, const struct shim_status *s)
     return failed;
 }
 
+/* The whole of ECS's reason where an image could not be had, or NULL. */
+static const char *image_failure(const struct ecs_task *t, const struct ecs_facts *f)
+{
+    static const char type[] = "CannotPullContainerError: ";
+    if (f->failure && t->fate == ECS_FATE_IMAGE_PULL)
+        return f->failure;
+    for (size_t i = 0; i < t->container_count; i++)
+        if (t->containers[i].reason &&
+            strncmp(t->containers[i].reason, type, sizeof(type) - 1) == 0)
+            return t->containers[i].reason;
+    return NULL;
+}
+
 /* Nothing runs any more: why, and on to the end. */
 static void conclude(struct ecs_task *t, const struct ecs_facts *f, int64_t now_ms)
 {
     bool failed = note_ended(t, f->status) || f->failure;
-    bool no_image = f->failure && t->fate == ECS_FATE_IMAGE_PULL; /* its text is whole */
+    const char *no_image = image_failure(t, f);
     if (f->failure && t->container_count > 0 && !t->containers[0].reason)
-        t->containers[0].reason = no_image
-                                      ? mem_dup(f->failure)
-                                      : mem_printf("CannotStartContainerError: %s", f->failure);
+        t->containers[0].reason =
+            no_image ? mem_dup(no_image) : mem_printf("CannotStartContainerError: %s", f->failure);
     if (no_image)
-        end_by(t, ecs_task_fate_code(t), f->failure, now_ms);
+        end_by(t, t->fate == ECS_FATE_IMAGE_PULL ? ecs_task_fate_code(t) : "TaskFailedToStart",
+               no_image, now_ms);
     else if (failed || !t->started_ms)
         end_by(t, "TaskFailedToStart", "Task failed to start", now_ms);
     else

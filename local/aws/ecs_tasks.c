@@ -126,12 +126,14 @@ static void observe(struct ecs_tasks *s, struct ecs_task *t, bool lives)
                  log_err(&err));
     bool over = !lives || (rc == 1 && status.over);
     bool tried =
-        t->state > ECS_PENDING ||
-        (rc == 1 && status.count > 0 && (status.containers[0].pid || status.containers[0].error));
+        t->state > ECS_PENDING || (rc == 1 && status.count > 0 &&
+                                   (status.containers[0].pid || status.containers[0].started_ms ||
+                                    status.containers[0].error));
     const struct ecs_facts facts = { .begun = true,
                                      .over = over,
                                      .status = rc == 1 ? &status : NULL,
-                                     .failure = over && !tried ? LOST_TEXT : NULL };
+                                     .failure =
+                                         over && !tried && !t->stop_wanted ? LOST_TEXT : NULL };
     advance(s, t, &facts);
     shim_status_release(&status);
 }
@@ -468,12 +470,16 @@ struct ecs_tasks *ecs_tasks_new(const struct local *local, struct error *err)
     s->end = &s->first;
     if (find_folder(s, err) < 0 || prepare(s, err) < 0 || load(s, err) < 0)
         goto fail;
-    s->driver = ecs_process_new(local->loop, s->folder, "/proc/self/exe", on_changed, s, err);
+    s->driver = local->docker
+                    ? ecs_docker_new(local->loop, s->folder, local->docker, on_changed, s, err)
+                    : ecs_process_new(local->loop, s->folder, "/proc/self/exe", on_changed, s, err);
     if (!s->driver)
         goto fail;
     for (struct ecs_task *t = s->first; t; t = t->next)
         if (t->state != ECS_STOPPED)
             take_up(s, t);
+    if (s->driver->sweep)
+        s->driver->sweep(s->driver);
     look_at_fates(s);
     purge(s);
     return s;

@@ -44,18 +44,20 @@ static char *events_text(const char *dir)
         dir, dir);
 }
 
-static char *config_text(int target, const char *more)
+/* `image` may be NULL. */
+static char *config_text(int target, const char *image, const char *more)
 {
     return mem_printf(
         "{\"credentials\":{\"test\":\"test\"},\"cluster\":\"local\",\"taskDefinitions\":{\"job\":"
         "{\"revision\":2,\"containers\":[{\"name\":\"job\",\"command\":[\"/bin/true\"],"
-        "\"environment\":{\"FROM\":\"definition\"},\"stopTimeoutSeconds\":1}]}},"
+        "\"environment\":{\"FROM\":\"definition\"},\"stopTimeoutSeconds\":1,\"image\":\"%s\"}]}},"
         "\"httpApi\":[{\"path\":\"/v1/callbacks\",\"proxy\":\"http://127.0.0.1:%d\"}]%s}",
-        target, more);
+        image ? image : "", target, more);
 }
 
-/* local-aws with its own state; `target` is the port behind /v1/callbacks. */
-static void begin(struct local_rig *r, int target, bool events)
+/* local-aws with its own state; `target` is the port behind /v1/callbacks, an `image` makes tasks
+ * containers. */
+static void begin(struct local_rig *r, int target, const char *image, bool events)
 {
     struct error err = { 0 };
     *r = (struct local_rig){ 0 };
@@ -69,11 +71,21 @@ static void begin(struct local_rig *r, int target, bool events)
     auto_free char *aws_at = mem_printf("127.0.0.1:%d", program_free_port());
     auto_free char *http_at = mem_printf("127.0.0.1:%d", program_free_port());
     auto_free char *more = events ? events_text(r->dir) : mem_dup("");
-    auto_free char *text = config_text(target, more);
+    auto_free char *text = config_text(target, image, more);
     write_file(r->dir, "config.json", text);
     write_file(r->dir, "function.sh", FUNCTION);
-    const char *argv[] = { binary,         "--config", config,          "--state", state,
-                           "--aws-listen", aws_at,     "--http-listen", http_at,   NULL };
+    const char *argv[] = { binary,
+                           "--config",
+                           config,
+                           "--state",
+                           state,
+                           "--aws-listen",
+                           aws_at,
+                           "--http-listen",
+                           http_at,
+                           "--ecs-driver",
+                           image ? "docker" : "process",
+                           NULL };
     const char *env[] = { "PATH=/usr/local/bin:/usr/bin:/bin",
                           "AWS_SECRET_ACCESS_KEY=not-for-tasks",
                           "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1", NULL };
@@ -94,17 +106,22 @@ static void begin(struct local_rig *r, int target, bool events)
 
 void local_rig_begin_with(struct local_rig *r, int target)
 {
-    begin(r, target, false);
+    begin(r, target, NULL, false);
 }
 
 void local_rig_begin(struct local_rig *r)
 {
-    begin(r, 1, false);
+    begin(r, 1, NULL, false);
+}
+
+void local_rig_begin_docker(struct local_rig *r, const char *image)
+{
+    begin(r, 1, image, false);
 }
 
 void local_rig_begin_events(struct local_rig *r)
 {
-    begin(r, 1, true);
+    begin(r, 1, NULL, true);
 }
 
 void local_rig_end(struct local_rig *r)

@@ -26,6 +26,8 @@ void local_rig_begin_with(struct local_rig *r, int target);
  * STOPPED and of all executions. It appends each to DIR/events, one a line, and the trace header to
  * DIR/traces; where there is a file DIR/fail, it fails. */
 void local_rig_begin_events(struct local_rig *r);
+/* With tasks as containers of the machine's Docker engine, from `image`. */
+void local_rig_begin_docker(struct local_rig *r, const char *image);
 /* Stops it; an end that is not clean fails the test. */
 void local_rig_end(struct local_rig *r);
 /* After program_kill or program_stop. */

@@ -186,13 +186,18 @@ Test(ecs_request, applies_overrides_to_the_named_container)
         json_text(spec, NULL),
         "{\"containers\":[{\"name\":\"main\",\"environment\":{\"PATH\":\"/bin\",\"HOME\":\"/home\","
         "\"A\":\"1\",\"B\":\"3\",\"C\":\"=\"},\"essential\":true,\"stopTimeoutSeconds\":9,"
-        "\"argv\":[\"/bin/run\",\"--\",\"a\",\"b c\"]},{\"name\":\"side\",\"environment\":{"
+        "\"argv\":[\"/bin/run\",\"--\",\"a\",\"b c\"],\"entryPoint\":[\"/bin/run\",\"--\"],"
+        "\"command\":[\"a\",\"b c\"]},{\"name\":\"side\",\"environment\":{"
         "\"PATH\":\"/bin\",\"HOME\":\"/home\"},\"essential\":true,\"stopTimeoutSeconds\":30,"
-        "\"argv\":[\"/bin/side\"]}]}",
+        "\"argv\":[\"/bin/side\"],\"entryPoint\":[],\"command\":[\"/bin/side\"]}]}",
         "%s", json_text(spec, NULL));
     auto_json struct json_object *plain =
         ecs_spec(&c->task_definitions[0], NULL, "/bin", "/home", NULL);
     cr_assert_not_null(strstr(json_text(plain, NULL), "\"--\",\"default\"]"));
+    /* A container has its image's own. */
+    auto_json struct json_object *image = ecs_spec(&c->task_definitions[0], NULL, NULL, NULL, NULL);
+    cr_assert_null(strstr(json_text(image, NULL), "PATH"));
+    cr_assert_null(strstr(json_text(image, NULL), "HOME"));
     config_free(c);
 }
 
