@@ -200,7 +200,7 @@ static enum durable_rc all_attempts(struct durable_ctx *ctx, struct job *job,
     for (unsigned n = 1;; n++) {
         char name[32];
         snprintf(name, sizeof(name), "attempt-%u", n);
-        enum durable_rc rc = durable_child(ctx, name, one_attempt, NULL, job, value, err);
+        enum durable_rc rc = durable_child(ctx, name, one_attempt, NULL, job, NULL, value, err);
         if (rc != DURABLE_FAILED)
             return rc;
         unwrap(err);

@@ -14,12 +14,13 @@ void ctx_init_root(struct durable_ctx *ctx, struct execution *x)
     *ctx = (struct durable_ctx){ .x = x, .prefix = "" };
 }
 
-void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding)
+void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding, bool flat)
 {
     *ctx = (struct durable_ctx){ .x = parent->ctx->x,
                                  .prefix = parent->raw,
-                                 .rebuilding = rebuilding };
-    memcpy(ctx->parent_id, parent->id, sizeof(ctx->parent_id));
+                                 .rebuilding = rebuilding,
+                                 .logs_replays = parent->ctx->logs_replays };
+    memcpy(ctx->parent_id, flat ? parent->ctx->parent_id : parent->id, sizeof(ctx->parent_id));
 }
 
 /* ---- latching -------------------------------------------------------------------------------- */
@@ -173,6 +174,18 @@ enum durable_rc op_begin(struct durable_ctx *ctx, enum op_type type, const char 
     return check_record(op, err);
 }
 
+enum durable_rc op_begin_flat(struct durable_ctx *ctx, struct op *op, struct durable_error *err)
+{
+    *op = (struct op){ .ctx = ctx, .type = OP_CONTEXT };
+    DURABLE_TRY(ctx_enter(ctx, err));
+    op->raw = opid_raw(ctx->prefix, ++ctx->count);
+    opid_wire(op->raw, op->id);
+    op_reload(op);
+    if (!op->record)
+        return DURABLE_OK;
+    return mismatch(op, err, "type", op_type_name(op->record->type), "a flat context");
+}
+
 void op_release(struct op *op)
 {
     free(op->raw);
@@ -193,6 +206,20 @@ void op_send(const struct op *op, enum update_action action, struct update_field
     f.type = op->type;
     f.action = action;
     checkpoint_add(op->ctx->x->checkpoint, update_new(&f));
+}
+
+struct codec op_codec(const struct op *op, const struct durable_serdes *serdes)
+{
+    return (struct codec){ .serdes = serdes,
+                           .of = { .execution_arn = op->ctx->x->arn, .operation_id = op->id } };
+}
+
+enum durable_rc op_result(const struct op *op, const struct codec *codec, struct json_object **out,
+                          struct durable_error *err)
+{
+    const struct operation *r = op->record;
+    return payload_read(r->payload, r->payload_len, codec, out, err) < 0 ? DURABLE_FAILED
+                                                                         : DURABLE_OK;
 }
 
 /* ---- about the execution --------------------------------------------------------------------- */

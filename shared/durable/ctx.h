@@ -12,6 +12,7 @@
 
 #include "shared/durable/checkpoint.h"
 #include "shared/durable/opid.h"
+#include "shared/durable/payload.h"
 
 #define VALIDATION_TYPE      "ValidationError"
 #define NON_DETERMINISM_TYPE "NonDeterministicExecutionError"
@@ -27,6 +28,7 @@ struct execution {
     struct journal *journal;
     struct checkpoint *checkpoint;
     const struct durable_edge *edge;
+    struct codec codec; /* of input and result */
     /* CHECKPOINT_OK: nothing has ended it. EXECUTION and INVOCATION latch every context. */
     enum checkpoint_result ended;
     struct durable_error why;
@@ -42,6 +44,7 @@ struct durable_ctx {
     bool rebuilding;           /* the body of a finished context runs again for its large result:
                                   nothing is sent, nothing is begun */
     bool busy;                 /* the body of a child runs */
+    bool logs_replays;         /* durable_log_replays */
 };
 
 /* One operation's call. */
@@ -56,8 +59,9 @@ struct op {
 };
 
 void ctx_init_root(struct durable_ctx *ctx, struct execution *x);
-/* The context of the operation `parent`, which must outlive it. */
-void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding);
+/* The context of the operation `parent`, which must outlive it. `flat`: that operation has no
+ * record, and what happens inside belongs to the enclosing one. */
+void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding, bool flat);
 
 /* DURABLE_OK where the context may go on, else its latch, with *err for FATAL. */
 enum durable_rc ctx_enter(struct durable_ctx *ctx, struct durable_error *err) DURABLE_CHECKED;
@@ -81,12 +85,22 @@ enum durable_rc ctx_fatal(struct durable_ctx *ctx, enum checkpoint_result as,
 enum durable_rc op_begin(struct durable_ctx *ctx, enum op_type type, const char *subtype,
                          const char *name, struct op *op,
                          struct durable_error *err) DURABLE_CHECKED;
+/* Claims the next id for a context without a record. FATAL where there is one. */
+enum durable_rc op_begin_flat(struct durable_ctx *ctx, struct op *op,
+                              struct durable_error *err) DURABLE_CHECKED;
 void op_release(struct op *op);
 #define auto_op __attribute__((cleanup(op_release)))
 /* Looks the record up again after a flush. */
 void op_reload(struct op *op);
 /* Queues an update; id, parent, name, subtype and type are filled in. */
 void op_send(const struct op *op, enum update_action action, struct update_fields f);
+struct codec op_codec(const struct op *op, const struct durable_serdes *serdes);
+/* The recorded result. */
+enum durable_rc op_result(const struct op *op, const struct codec *codec, struct json_object **out,
+                          struct durable_error *err) DURABLE_CHECKED;
+/* FAILED where the timeouts make no sense. */
+enum durable_rc callback_opts_check(const struct durable_callback_opts *opts,
+                                    struct durable_error *err) DURABLE_CHECKED;
 /* DURABLE_FAILED with *err: a wrong argument. */
 enum durable_rc op_invalid(struct durable_error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

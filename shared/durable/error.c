@@ -9,6 +9,7 @@
 
 #define TYPE_MAX   256 /* bytes of an ErrorType that are sent */
 #define FRAMES_MAX 32
+#define CAUSED_BY  "Caused by: "
 /* Names, quotes, braces and commas of an ErrorObject whose members are all there. */
 #define PUNCTUATION 80
 
@@ -155,6 +156,31 @@ void error_object_write(struct buf *out, const struct durable_error *err)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+static void drop_frame(struct durable_error *err)
+{
+    free(err->stack[0]);
+    err->stack_count--;
+    memmove(err->stack, err->stack + 1, err->stack_count * sizeof(*err->stack));
+}
+
+static void cause_from_stack(struct durable_error *err)
+{
+    if (err->stack_count == 0 || strncmp(err->stack[0], CAUSED_BY, strlen(CAUSED_BY)) != 0)
+        return;
+    err->cause_type = mem_dup(err->stack[0] + strlen(CAUSED_BY));
+    drop_frame(err);
+}
+
+void error_cause_to_stack(struct durable_error *err)
+{
+    if (!err->cause_type)
+        return;
+    err->stack = mem_resize(err->stack, err->stack_count + 1, sizeof(*err->stack));
+    memmove(err->stack + 1, err->stack, err->stack_count * sizeof(*err->stack));
+    err->stack[0] = mem_printf(CAUSED_BY "%s", err->cause_type);
+    err->stack_count++;
+}
+
 void error_object_read(struct durable_error *err, const struct json_object *o)
 {
     durable_error_release(err);
@@ -173,6 +199,7 @@ void error_object_read(struct durable_error *err, const struct json_object *o)
         if (json_object_is_type(frame, json_type_string))
             err->stack[err->stack_count++] = mem_dup(json_object_get_string(frame));
     }
+    cause_from_stack(err);
 }
 
 void error_round_trip(struct durable_error *err)

@@ -70,7 +70,7 @@ static int answer_succeeded(struct durable_ctx *root, struct json_object **value
     auto_durable_error struct durable_error why = { 0 };
     bool closed;
 
-    if (payload_encode(value, &p, &why) < 0)
+    if (payload_write(*value, &x->codec, &p, &why) < 0)
         return answer_failed(root, &why, response, err);
     if (p.len > RESULT_MAX) {
         durable_error_set(&why, TOO_LARGE_TYPE,
@@ -137,14 +137,14 @@ static int answer(struct durable_ctx *root, enum durable_rc rc, struct json_obje
 }
 
 /* The customer's input; absent or empty it is {}. */
-static int read_input(const struct operation *op, struct json_object **input,
-                      struct durable_error *why)
+static int read_input(const struct operation *op, const struct codec *codec,
+                      struct json_object **input, struct durable_error *why)
 {
     if (op->payload_len == 0) {
         *input = json_object_new_object();
         return 0;
     }
-    if (payload_decode(op->payload, op->payload_len, input, why) == 0)
+    if (payload_read(op->payload, op->payload_len, codec, input, why) == 0)
         return 0;
     auto_free char *text = mem_dup(why->message);
     durable_error_set(why, SERIALISATION_TYPE, "the execution's input: %s", text);
@@ -169,7 +169,7 @@ static int run_handler(struct execution *x, durable_fn *handler, void *arg, stru
     x->name = mem_dup(op->name ? op->name : "");
     x->start_ms = op->start_ms;
     ctx_init_root(&root, x);
-    if (read_input(op, &input, &why) < 0)
+    if (read_input(op, &x->codec, &input, &why) < 0)
         return answer_failed(&root, &why, response, err);
     enum durable_rc rc = handler(&root, input, arg, &value, &why);
     return answer(&root, rc, &value, &why, response, err);
@@ -211,7 +211,8 @@ int invocation_run(const struct invocation *inv, durable_fn *handler, void *arg,
                            .trace_header = inv->trace_header,
                            .deadline_ms = inv->deadline_ms,
                            .journal = journal_new(),
-                           .edge = inv->edge };
+                           .edge = inv->edge,
+                           .codec = { .serdes = inv->serdes, .of = { e.arn, "" } } };
     x.checkpoint = checkpoint_new(e.arn, e.token, x.journal, inv->edge);
     int rc = run_execution(&x, &e, handler, arg, response, err);
     checkpoint_free(x.checkpoint);

@@ -14,6 +14,7 @@ struct invocation {
     const char *trace_header; /* NULL: none */
     int64_t deadline_ms;
     const struct durable_edge *edge;
+    const struct durable_serdes *serdes; /* of the execution's input and result; NULL: JSON */
 };
 
 /* Loads the state, runs `handler` and writes the answer to `response`. -1: there is none, *err

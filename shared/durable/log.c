@@ -51,13 +51,18 @@ void execution_log(const struct execution *x, enum durable_log_level level, cons
 void durable_log(struct durable_ctx *ctx, enum durable_log_level level, const char *fmt, ...)
 {
     /* A body that runs again for its large result logs again, as in AWS's SDKs. */
-    if (durable_is_replaying(ctx) && !ctx->rebuilding)
+    if (durable_is_replaying(ctx) && !ctx->rebuilding && !ctx->logs_replays)
         return;
     va_list ap;
     va_start(ap, fmt);
     auto_free char *message = mem_vprintf(fmt, ap);
     va_end(ap);
     write_line(ctx->x, level, NULL, NULL, message);
+}
+
+void durable_log_replays(struct durable_ctx *ctx, bool on)
+{
+    ctx->logs_replays = on;
 }
 
 void durable_step_log(struct durable_step *step, enum durable_log_level level, const char *fmt, ...)

@@ -19,6 +19,15 @@ static bool timeout_valid(int64_t seconds)
     return seconds >= 0 && seconds <= DURATION_MAX_S;
 }
 
+enum durable_rc callback_opts_check(const struct durable_callback_opts *opts,
+                                    struct durable_error *err)
+{
+    if (timeout_valid(opts->timeout_s) && timeout_valid(opts->heartbeat_timeout_s))
+        return DURABLE_OK;
+    return op_invalid(err, "a callback's timeouts must be from 0 (none) to %d seconds",
+                      DURATION_MAX_S);
+}
+
 enum durable_rc durable_callback_create(struct durable_ctx *ctx, const char *name,
                                         const struct durable_callback_opts *opts,
                                         struct durable_callback *cb, struct durable_error *err)
@@ -27,9 +36,7 @@ enum durable_rc durable_callback_create(struct durable_ctx *ctx, const char *nam
     auto_op struct op op = { 0 };
     opts = opts ? opts : &defaults;
     DURABLE_TRY(ctx_enter(ctx, err));
-    if (!timeout_valid(opts->timeout_s) || !timeout_valid(opts->heartbeat_timeout_s))
-        return op_invalid(err, "a callback's timeouts must be from 0 (none) to %d seconds",
-                          DURATION_MAX_S);
+    DURABLE_TRY(callback_opts_check(opts, err));
     DURABLE_TRY(op_begin(ctx, OP_CALLBACK, "Callback", name, &op, err));
     if (!op.record) {
         if (ctx->rebuilding)
@@ -46,7 +53,9 @@ enum durable_rc durable_callback_create(struct durable_ctx *ctx, const char *nam
                          "the service gave no id for callback \"%s\"", op.raw);
     *cb = (struct durable_callback){ .id = mem_dup(id ? id : ""),
                                      .operation_id = mem_dup(op.id),
-                                     .json = opts->json };
+                                     .json = opts->json,
+                                     .serdes = opts->serdes ? *opts->serdes
+                                                            : (struct durable_serdes){ 0 } };
     return DURABLE_OK;
 }
 
@@ -90,9 +99,12 @@ enum durable_rc durable_callback_result(struct durable_ctx *ctx, const struct du
     }
     if (record->status != OP_SUCCEEDED)
         return failed(record, err);
-    if (cb->json || record->payload_len == 0)
-        return payload_decode(record->payload, record->payload_len, out, err) < 0 ? DURABLE_FAILED
-                                                                                  : DURABLE_OK;
+    const struct codec codec = { .serdes = cb->serdes.deserialise ? &cb->serdes : NULL,
+                                 .of = { ctx->x->arn, cb->operation_id } };
+    if (cb->json || codec.serdes || record->payload_len == 0)
+        return payload_read(record->payload, record->payload_len, &codec, out, err) < 0
+                   ? DURABLE_FAILED
+                   : DURABLE_OK;
     if (out)
         *out = json_object_new_string_len(record->payload, (int)record->payload_len);
     return DURABLE_OK;

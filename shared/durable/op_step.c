@@ -38,15 +38,16 @@ int64_t durable_step_deadline_ms(const struct durable_step *step)
     return step->op->ctx->x->deadline_ms;
 }
 
-static void token_init(struct durable_step *step)
-{
-    auto_free char *text = mem_printf("%s\n%s", step->op->ctx->x->arn, step->op->id);
-    digest_sha256_hex(text, strlen(text), step->token);
-}
-
 static unsigned current_attempt(const struct op *op)
 {
     return op->record ? op->record->attempts + 1 : 1;
+}
+
+void step_init(struct durable_step *step, const struct op *op)
+{
+    *step = (struct durable_step){ .op = op, .attempt = current_attempt(op) };
+    auto_free char *text = mem_printf("%s\n%s", op->ctx->x->arn, op->id);
+    digest_sha256_hex(text, strlen(text), step->token);
 }
 
 static enum durable_rc recorded_failure(const struct op *op, struct durable_error *err)
@@ -93,18 +94,19 @@ static int run_attempt(struct call *call, struct json_object **value, enum durab
                        struct durable_error *err)
 {
     struct op *op = call->op;
-    struct durable_step step = { .op = op, .attempt = current_attempt(op) };
+    const struct codec codec = op_codec(op, call->opts->serdes);
+    struct durable_step step;
     auto_durable_error struct durable_error why = { 0 };
     auto_payload struct payload payload = { 0 };
 
-    token_init(&step);
+    step_init(&step, op);
     if (call->body(&step, call->arg, value, &why) < 0) {
         json_put_ptr(value);
         *rc = attempt_failed(call, &why, err);
         return 0;
     }
     durable_error_release(&why);
-    if (payload_encode(value, &payload, &why) == 0 && payload.len > PAYLOAD_MAX)
+    if (payload_round_trip(value, &codec, &payload, &why) == 0 && payload.len > PAYLOAD_MAX)
         durable_error_set(&why, TOO_LARGE_TYPE,
                           "the step's result has %zu bytes as JSON, more than %d", payload.len,
                           PAYLOAD_MAX);
@@ -185,6 +187,6 @@ enum durable_rc durable_step(struct durable_ctx *ctx, const char *name, durable_
     }
     if (op.record->status != OP_SUCCEEDED)
         return recorded_failure(&op, err);
-    return payload_decode(op.record->payload, op.record->payload_len, out, err) < 0 ? DURABLE_FAILED
-                                                                                    : DURABLE_OK;
+    const struct codec codec = op_codec(&op, call.opts->serdes);
+    return op_result(&op, &codec, out, err);
 }

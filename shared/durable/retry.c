@@ -33,11 +33,19 @@ static double jittered(double delay, enum durable_jitter jitter, uint64_t random
     return share * delay;
 }
 
-static int64_t within_limits(double delay)
+int64_t retry_delay_limit(double delay)
 {
     if (!(delay > 1)) /* NaN too */
         return 1;
     return delay < RETRY_DELAY_MAX_S ? (int64_t)ceil(delay) : RETRY_DELAY_MAX_S;
+}
+
+int64_t retry_delay_s(const struct durable_retry *r, unsigned attempt, uint64_t random)
+{
+    double first = (double)r->first_delay_s;
+    double n = (double)attempt - 1;
+    double delay = r->increment_s ? first + (double)r->increment_s * n : first * pow(r->rate, n);
+    return retry_delay_limit(jittered(fmin(delay, (double)r->max_delay_s), r->jitter, random));
 }
 
 struct durable_decision retry_decide(const struct durable_retry *r, const struct durable_error *err,
@@ -46,17 +54,17 @@ struct durable_decision retry_decide(const struct durable_retry *r, const struct
     struct durable_decision d = { 0 };
     if (r->decide) {
         d = r->decide(err, attempt, r->arg);
-        d.delay_s = within_limits((double)d.delay_s);
+        d.delay_s = retry_delay_limit((double)d.delay_s);
         return d;
     }
     unsigned max_attempts = r->max_attempts ? r->max_attempts : DEFAULT_ATTEMPTS;
     if (attempt >= max_attempts || !type_is_listed(r, err->type))
         return d;
-    double first = (double)(r->first_delay_s ? r->first_delay_s : DEFAULT_FIRST_S);
-    double most = (double)(r->max_delay_s ? r->max_delay_s : DEFAULT_MAX_S);
-    double rate = r->rate != 0 ? r->rate : DEFAULT_RATE;
-    double delay = fmin(first * pow(rate, (double)attempt - 1), most);
+    struct durable_retry full = *r;
+    full.first_delay_s = r->first_delay_s ? r->first_delay_s : DEFAULT_FIRST_S;
+    full.max_delay_s = r->max_delay_s ? r->max_delay_s : DEFAULT_MAX_S;
+    full.rate = r->rate != 0 ? r->rate : DEFAULT_RATE;
     d.retry = true;
-    d.delay_s = within_limits(jittered(delay, r->jitter, random));
+    d.delay_s = retry_delay_s(&full, attempt, random);
     return d;
 }

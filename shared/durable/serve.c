@@ -15,6 +15,7 @@ struct server {
     char *level;
     struct aws *aws;
     struct durable_edge edge;
+    const struct durable_serve_opts *opts;
     durable_fn *handler;
     void *arg;
 };
@@ -70,7 +71,8 @@ static int on_invocation(const struct lambda_invocation *inv, void *arg, struct 
                                   .request_id = inv->request_id,
                                   .trace_header = inv->trace_id,
                                   .deadline_ms = inv->deadline_ms,
-                                  .edge = &s->edge };
+                                  .edge = &s->edge,
+                                  .serdes = s->opts->serdes };
     return invocation_run(&i, s->handler, s->arg, response, err);
 }
 
@@ -89,11 +91,11 @@ static enum durable_log_level level_of(const char *word)
     return DURABLE_LOG_INFO;
 }
 
-static int serve(struct server *s, const atomic_bool *stop, struct error *err)
+static int serve(struct server *s, struct error *err)
 {
     struct log *log = log_open(STDERR_FILENO, LOG_INFO, "durable");
     const struct lambda_runtime_config cfg = {
-        .api = s->api, .log = log, .clock = clock_system(), .stop = stop
+        .api = s->api, .log = log, .clock = clock_system(), .stop = s->opts->stop
     };
     int rc = -1;
     s->edge = (struct durable_edge){ .checkpoint = edge_checkpoint,
@@ -112,35 +114,45 @@ static int serve(struct server *s, const atomic_bool *stop, struct error *err)
     return rc;
 }
 
-int durable_serve_until(char *const *env, const atomic_bool *stop, durable_fn *handler, void *arg,
-                        struct durable_error *err)
+int durable_serve_with(char *const *env, const struct durable_serve_opts *opts, durable_fn *handler,
+                       void *arg, struct durable_error *err)
 {
-    struct server s = { .handler = handler, .arg = arg };
+    static const struct durable_serve_opts defaults = { 0 };
+    struct server s = { .opts = opts ? opts : &defaults, .handler = handler, .arg = arg };
     const struct opt table[] = {
         AWS_OPTIONS(s.aws_options),
         { NULL, "AWS_LAMBDA_RUNTIME_API", OPT_STR, &s.api, NULL, 0, 0, NULL, "host and port" },
         { NULL, "AWS_LAMBDA_LOG_LEVEL", OPT_STR, &s.level, "INFO", 0, 0, NULL, "log level" },
     };
-    const struct opts opts = { .program = "durable", .table = table, .count = ARRAY_LEN(table) };
+    const struct opts table_opts = { .program = "durable",
+                                     .table = table,
+                                     .count = ARRAY_LEN(table) };
     char program[] = "durable";
     char *const argv[] = { program, NULL };
     struct error why = { 0 };
-    int rc = opts_load(&opts, 1, argv, env, &why) < 0 ? -1 : 0;
+    int rc = opts_load(&table_opts, 1, argv, env, &why) < 0 ? -1 : 0;
     if (rc == 0 && !s.api)
         rc = error_set(&why, ERR_INVALID, 0,
                        "AWS_LAMBDA_RUNTIME_API is not set: this program runs inside AWS Lambda");
     if (rc == 0) {
         http_global_init();
-        rc = serve(&s, stop, &why);
+        rc = serve(&s, &why);
         http_global_cleanup();
     }
     if (rc < 0)
         error_from(err, "ServeError", &why);
-    opts_release(&opts);
+    opts_release(&table_opts);
     return rc;
 }
 
 int durable_serve(char *const *env, durable_fn *handler, void *arg, struct durable_error *err)
 {
-    return durable_serve_until(env, NULL, handler, arg, err);
+    return durable_serve_with(env, NULL, handler, arg, err);
+}
+
+int durable_serve_until(char *const *env, const atomic_bool *stop, durable_fn *handler, void *arg,
+                        struct durable_error *err)
+{
+    const struct durable_serve_opts opts = { .stop = stop };
+    return durable_serve_with(env, &opts, handler, arg, err);
 }

@@ -11,4 +11,7 @@ struct durable_step {
     char token[DIGEST_SHA256_HEX];
 };
 
+/* The attempt that runs now. `op` must outlive it. */
+void step_init(struct durable_step *step, const struct op *op);
+
 #endif

@@ -33,6 +33,12 @@ static void add_options(struct buf *b, const struct update_fields *f)
                        (long long)f->heartbeat_timeout_s);
         buf_add_char(b, '}');
     }
+    if (f->function) {
+        buf_add_str(b, ",\"ChainedInvokeOptions\":{\"FunctionName\":");
+        buf_add_json_str(b, f->function);
+        add_str(b, "TenantId", f->tenant_id);
+        buf_add_char(b, '}');
+    }
 }
 
 struct update *update_new(const struct update_fields *f)

@@ -27,6 +27,8 @@ struct update_fields {
     int64_t timeout_s;
     int64_t heartbeat_timeout_s;
     bool replay_children;
+    const char *function; /* of an invoke */
+    const char *tenant_id;
 };
 
 struct update {

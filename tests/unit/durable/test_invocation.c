@@ -329,7 +329,7 @@ static enum durable_rc mixed(struct durable_ctx *ctx, struct json_object *in, vo
     DURABLE_TRY(durable_callback_create(ctx, "cb", NULL, &cb, err));
     DURABLE_TRY(durable_step(ctx, "s", numbered, arg,
                              &(struct durable_step_opts){ .at_most_once = true }, NULL, err));
-    DURABLE_TRY(durable_child(ctx, "c", mixed_child, in, arg, NULL, err));
+    DURABLE_TRY(durable_child(ctx, "c", mixed_child, in, arg, NULL, NULL, err));
     return durable_callback_result(ctx, &cb, out, err);
 }
 

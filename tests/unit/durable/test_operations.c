@@ -144,7 +144,7 @@ static enum durable_rc has_child(struct durable_ctx *ctx, struct json_object *in
 {
     struct child_plan *p = arg;
     auto_json struct json_object *value = NULL;
-    enum durable_rc rc = durable_child(ctx, "c", child_body, in, p, &value, err);
+    enum durable_rc rc = durable_child(ctx, "c", child_body, in, p, NULL, &value, err);
     durable_error_copy(&p->err, err);
     if (rc != DURABLE_OK)
         return rc;
@@ -257,7 +257,7 @@ static enum durable_rc uses_the_outer(struct durable_ctx *ctx, struct json_objec
                                       struct json_object **out, struct durable_error *err)
 {
     (void)arg;
-    if (durable_child(ctx, NULL, inner_only, in, ctx, out, err) == DURABLE_OK)
+    if (durable_child(ctx, NULL, inner_only, in, ctx, NULL, out, err) == DURABLE_OK)
         return DURABLE_OK;
     durable_error_release(err);
     return DURABLE_OK; /* and a handler that swallows it */
@@ -277,7 +277,7 @@ static enum durable_rc has_an_error_already(struct durable_ctx *ctx, struct json
                                             struct durable_error *err)
 {
     durable_error_set(err, "Mine", "kept");
-    enum durable_rc rc = durable_child(ctx, "c", child_body, in, arg, out, err);
+    enum durable_rc rc = durable_child(ctx, "c", child_body, in, arg, NULL, out, err);
     cr_assert_str_eq(err->type, "Mine");
     return rc;
 }
@@ -306,7 +306,7 @@ static enum durable_rc goes_on_regardless(struct durable_ctx *ctx, struct json_o
     struct durable_callback cb = { 0 };
     s->codes[0] = durable_wait(ctx, NULL, 60, err);
     s->codes[1] = durable_step(ctx, NULL, nothing, &s->steps, NULL, NULL, err);
-    s->codes[2] = durable_child(ctx, NULL, child_body, in, NULL, NULL, err);
+    s->codes[2] = durable_child(ctx, NULL, child_body, in, NULL, NULL, NULL, err);
     s->codes[3] = durable_callback_create(ctx, NULL, NULL, &cb, err);
     *out = json_object_new_int(1);
     return DURABLE_OK;
@@ -438,7 +438,7 @@ static enum durable_rc waits_behind_the_child(struct durable_ctx *ctx, struct js
                                               struct durable_error *err)
 {
     (void)out;
-    DURABLE_TRY(durable_child(ctx, "c", child_body, in, arg, NULL, err));
+    DURABLE_TRY(durable_child(ctx, "c", child_body, in, arg, NULL, NULL, err));
     return durable_wait(ctx, NULL, 1, err);
 }
 
@@ -505,7 +505,7 @@ static enum durable_rc sees_errors(struct durable_ctx *ctx, struct json_object *
     static const struct durable_step_opts once = { .retry = { .max_attempts = 1 } };
     cr_assert_eq(durable_step(ctx, NULL, fails_at_length, NULL, &once, NULL, err), DURABLE_FAILED);
     durable_error_copy(&seen[0], err);
-    cr_assert_eq(durable_child(ctx, NULL, child_fails_at_length, in, NULL, NULL, err),
+    cr_assert_eq(durable_child(ctx, NULL, child_fails_at_length, in, NULL, NULL, NULL, err),
                  DURABLE_FAILED);
     durable_error_copy(&seen[1], err);
     return DURABLE_OK;
