@@ -49,7 +49,7 @@ static enum durable_rc step_then_child(struct durable_ctx *ctx, struct json_obje
 {
     (void)arg;
     DURABLE_TRY(durable_step(ctx, NULL, give_json, in, NULL, NULL, err));
-    return durable_child(ctx, "inner", one_step, in, NULL, out, err);
+    return durable_child(ctx, "inner", one_step, in, NULL, NULL, out, err);
 }
 
 static enum durable_rc step_then_wait(struct durable_ctx *ctx, struct json_object *in, void *arg,
@@ -128,7 +128,7 @@ static enum durable_rc only_logs(struct durable_ctx *ctx, struct json_object *in
                                 struct json_object **out, struct durable_error *err)               \
     {                                                                                              \
         (void)arg;                                                                                 \
-        return durable_child(ctx, "child", body, in, NULL, out, err);                              \
+        return durable_child(ctx, "child", body, in, NULL, NULL, out, err);                        \
     }
 
 CHILD_OF(basic, one_step)
@@ -144,14 +144,14 @@ static enum durable_rc named(struct durable_ctx *ctx, struct json_object *in, vo
 {
     (void)arg;
     return durable_child(ctx, text_at(in, "name"), one_step, json_object_object_get(in, "value"),
-                         NULL, out, err);
+                         NULL, NULL, out, err);
 }
 
 static enum durable_rc caught(struct durable_ctx *ctx, struct json_object *in, void *arg,
                               struct json_object **out, struct durable_error *err)
 {
     (void)arg;
-    enum durable_rc rc = durable_child(ctx, "child", failing_step, NULL, NULL, NULL, err);
+    enum durable_rc rc = durable_child(ctx, "child", failing_step, NULL, NULL, NULL, NULL, err);
     if (rc != DURABLE_FAILED)
         return rc;
     return durable_step(ctx, NULL, give_json, in, NULL, out, err);
@@ -161,7 +161,7 @@ static enum durable_rc nested(struct durable_ctx *ctx, struct json_object *in, v
                               struct json_object **out, struct durable_error *err)
 {
     (void)arg;
-    return durable_child(ctx, "outer", step_then_child, in, NULL, out, err);
+    return durable_child(ctx, "outer", step_then_child, in, NULL, NULL, out, err);
 }
 
 /* A child, and then a wait: the second invocation finds the child done. */
@@ -169,7 +169,7 @@ static enum durable_rc then_wait(struct durable_ctx *ctx, durable_fn *body, stru
                                  struct json_object **out, struct durable_error *err)
 {
     struct json_object *value = NULL;
-    DURABLE_TRY(durable_child(ctx, "child", body, in, NULL, &value, err));
+    DURABLE_TRY(durable_child(ctx, "child", body, in, NULL, NULL, &value, err));
     enum durable_rc rc = durable_wait(ctx, NULL, 1, err);
     if (rc == DURABLE_OK)
         *out = value;
@@ -209,7 +209,7 @@ static enum durable_rc mixed_after(struct durable_ctx *ctx, struct json_object *
 {
     (void)arg;
     struct json_object *value = NULL;
-    DURABLE_TRY(durable_child(ctx, "child", step_then_wait, in, NULL, &value, err));
+    DURABLE_TRY(durable_child(ctx, "child", step_then_wait, in, NULL, NULL, &value, err));
     enum durable_rc rc = step_then_wait(ctx, value, NULL, out, err);
     json_object_put(value);
     return rc;
