@@ -5,14 +5,23 @@
  *
  *   {"region":"us-east-1", "accountId":"123456789012",
  *    "credentials":{"ACCESS KEY":"SECRET KEY"},                       at least one
- *    "functions":{"NAME":{"command":["PATH","ARG"...], "environment":{"K":"V"}, "version":"1",
- *         "aliases":{"live":"1"}, "timeoutSeconds":60, "maxConcurrency":10,
- *         "durable":{"executionTimeoutSeconds":86400, "retentionDays":14}}},
+ *    "functions":{"NAME":{"command":["PATH","ARG"...], "handler":"_HANDLER",
+ *         "environment":{"K":"V"}, "version":"1", "aliases":{"live":"1"}, "timeoutSeconds":60,
+ *         "memoryMegabytes":512, "maxConcurrency":10,
+ *         "durable":{"executionTimeoutSeconds":86400, "retentionDays":14,
+ *              "retry":{"firstDelaySeconds":1, "maxDelaySeconds":60, "maxAttempts":0}}}},
+ *    "functionDefaults":{...},
  *    "cluster":"local",
  *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "image":"IMAGE",
  * "entryPoint":[], "command":[], "environment":{}, "stopTimeoutSeconds":30}]}},
  *    "httpApi":[{"path":"/workflows","function":"NAME"},{"path":"/v1","proxy":"http://HOST:PORT"}],
  *    "events":{"function":"NAME", "ecs":["STOPPED"], "executions":["FAILED","STOPPED"]}}
+ *
+ * A function has a "command", or "runtimeApi":"HOST:PORT" where its runtimes attach from outside
+ * (local/aws/attach.h); it is durable where it has "durable" (maybe {}). "retentionSeconds" in
+ * place of "retentionDays" is for tests. What "functionDefaults" says holds for every function that
+ * does not say otherwise; environments are put together; a member that is null takes a default
+ * away.
  *
  * "events": a function that is not durable gets the events "ECS Task State Change" of tasks whose
  * lastStatus is one of "ecs", and "Durable Execution Status Change" of executions whose status is
@@ -39,18 +48,28 @@ struct config_alias {
     char *version; /* the function's version or $LATEST */
 };
 
+/* Of invocations that failed: the delay doubles from the first up to the longest. */
+struct config_retry {
+    int64_t first_delay_s, max_delay_s;
+    int64_t max_attempts; /* after so many failures in a row the execution fails; 0: never */
+};
+
 struct config_function {
     char *name;
-    char **command;     /* ended by NULL; at least one */
+    char **command;     /* ended by NULL; at least one, or none where there is a runtime_api */
+    char *runtime_api;  /* HOST:PORT at which runtimes attach, or NULL */
+    char *handler;      /* _HANDLER of the processes, or NULL */
     char **environment; /* "NAME=value", ended by NULL */
     char *version;      /* digits */
     struct config_alias *aliases;
     size_t alias_count;
     int64_t timeout_s;
+    int64_t memory_mb;
     unsigned max_concurrency; /* environments at the same time */
     bool durable;
     int64_t execution_timeout_s; /* of durable functions */
-    int64_t retention_days;
+    int64_t retention_s;
+    struct config_retry retry;
 };
 
 struct config_container {

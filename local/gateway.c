@@ -206,8 +206,11 @@ static void call_function(struct gateway *g, struct httpd_request *http,
         return;
     }
     struct call *c = call_new(g, http);
-    if (lambda_call(g->local->lambda, route->function, buf_str(&event), event.len,
-                    httpd_header(http, "X-Amzn-Trace-Id"), on_function_done, c, &err) == 0) {
+    const struct lambda_request call = { .function = route->function,
+                                         .payload = buf_str(&event),
+                                         .len = event.len,
+                                         .trace = httpd_header(http, "X-Amzn-Trace-Id") };
+    if (lambda_call(g->local->lambda, &call, on_function_done, c, &err) == 0) {
         httpd_park(http);
         return;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local/aws/function_log.h"
 #include "local/aws/function_process.h"
 #include "local/aws/runtime_api.h"
 #include "shared/base/httpd.h"
@@ -29,7 +30,8 @@ struct environment {
     const struct local *local;
     enum environment_state state;
     struct function_process process;
-    struct httpd *httpd;
+    struct function_log *log;
+    struct runtime_api *api;
     struct httpd_request *next; /* parked, while IDLE */
     struct invocation *invocation;
     struct loop_timer *timer; /* what the state may last */
@@ -48,6 +50,7 @@ static void finish(struct environment *env, enum invocation_end end, const char 
                    const char *type)
 {
     struct invocation *i = MOVE(env->invocation);
+    function_log_of(env->log, NULL, NULL);
     if (i)
         invocation_end(i, end, body, len, type);
 }
@@ -57,17 +60,11 @@ static void finish(struct environment *env, enum invocation_end end, const char 
 
 static void time_out(struct environment *env)
 {
-    char body[256];
-    int n = snprintf(body, sizeof(body),
-                     "{\"errorType\":\"Sandbox.Timedout\",\"errorMessage\":\"RequestId: %s Error: "
-                     "Task timed out after %" PRId64 ".00 seconds\"}",
-                     invocation_request_id(env->invocation), config_of(env)->timeout_s);
-    log_warn(env->local->log, log_event("function_timed_out"),
-             log_str("function", config_of(env)->name),
-             log_str("requestId", invocation_request_id(env->invocation)));
+    struct invocation *i = MOVE(env->invocation);
     function_process_kill(&env->process);
+    function_log_of(env->log, NULL, NULL);
     set_state(env, ENV_ENDING);
-    finish(env, INVOCATION_ERROR, body, (size_t)n, "Sandbox.Timedout");
+    invocation_time_out(i);
 }
 
 static void on_timer(void *arg)
@@ -121,33 +118,42 @@ static void set_state(struct environment *env, enum environment_state state)
 static void on_end(void *arg)
 {
     struct environment *env = arg;
-    char how[64], body[256];
+    char how[64];
     loop_unwatch(env->local->loop, env->process.pidfd);
     function_process_reap(&env->process, how, sizeof(how));
     log_info(env->local->log, log_event("environment_ended"),
              log_str("function", config_of(env)->name), log_int("pid", env->process.pid),
              log_str("how", how));
-    int n = snprintf(body, sizeof(body),
-                     "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":\"RequestId: %s Error: "
-                     "Runtime exited with error: %s\"}",
-                     env->invocation ? invocation_request_id(env->invocation) : "none", how);
     env->process.pid = 0;
+    function_log_of(env->log, NULL, NULL);
     if (env->invocation)
-        finish(env, INVOCATION_ERROR, body, (size_t)n, "Runtime.ExitError");
+        invocation_crash(MOVE(env->invocation), how);
     else if (env->state == ENV_STARTING)
-        function_fail_first(env->function, body, (size_t)n, "Runtime.ExitError");
+        function_crash_first(env->function, how);
     function_gone(env->function, env); /* frees it */
 }
 
+static void take_next(void *arg, struct httpd_request *req);
+static int take_answer(void *arg, const struct runtime_answer *a);
+static void take_init_error(void *arg, const char *body, size_t len, const char *type);
+
 static int serve(struct environment *env, struct error *err)
 {
-    if (!(env->httpd = runtime_api_start(env, env->local->log, err)))
+    static const struct runtime_api_ops ops = { .next = take_next,
+                                                .answer = take_answer,
+                                                .init_failed = take_init_error };
+    if (!(env->api = runtime_api_start("127.0.0.1:0", &ops, env, env->local->log, err)))
         return -1;
-    if (loop_serve(env->local->loop, env->httpd, err) < 0) {
-        httpd_stop(MOVE(env->httpd));
+    if (loop_serve(env->local->loop, runtime_api_httpd(env->api), err) < 0) {
+        runtime_api_stop(MOVE(env->api));
         return -1;
     }
     return 0;
+}
+
+static const char *address(const struct environment *env)
+{
+    return httpd_address(runtime_api_httpd(env->api));
 }
 
 struct environment *environment_start(struct function *f, struct error *err)
@@ -156,15 +162,17 @@ struct environment *environment_start(struct function *f, struct error *err)
     env->function = f;
     env->local = function_local(f);
     env->process.pidfd = -1;
-    if (serve(env, err) < 0 ||
-        function_process_start(env->local, config_of(env), httpd_address(env->httpd), &env->process,
+    auto_close int output = -1;
+    if (!(env->log = function_log_open(env->local, config_of(env)->name, &output, err)) ||
+        serve(env, err) < 0 ||
+        function_process_start(env->local, config_of(env), address(env), output, &env->process,
                                err) < 0 ||
         loop_watch(env->local->loop, env->process.pidfd, on_end, env, err) < 0) {
         environment_free(env);
         return NULL;
     }
     set_state(env, ENV_STARTING);
-    auto_free char *url = mem_printf("http://%s", httpd_address(env->httpd));
+    auto_free char *url = mem_printf("http://%s", address(env));
     log_info(env->local->log, log_event("listening"), log_str("service", "runtime-api"),
              log_str("url", url), log_str("function", config_of(env)->name),
              log_int("pid", env->process.pid));
@@ -182,10 +190,11 @@ void environment_free(struct environment *env)
     }
     if (env->invocation)
         invocation_discard(env->invocation);
-    if (env->httpd) {
-        loop_unserve(env->local->loop, env->httpd);
-        httpd_stop(env->httpd);
+    if (env->api) {
+        loop_unserve(env->local->loop, runtime_api_httpd(env->api));
+        runtime_api_stop(env->api);
     }
+    function_log_close(env->log);
     free(env);
 }
 
@@ -213,28 +222,11 @@ void environment_describe(const struct environment *env, struct buf *out)
 
 static void hand_over(struct environment *env, struct invocation *i)
 {
-    char deadline[24];
-    snprintf(deadline, sizeof(deadline), "%" PRId64, invocation_deadline_ms(i));
-    struct httpd_header headers[] = {
-        { "Lambda-Runtime-Aws-Request-Id", invocation_request_id(i) },
-        { "Lambda-Runtime-Deadline-Ms", deadline },
-        { "Lambda-Runtime-Invoked-Function-Arn", invocation_arn(i) },
-        { NULL, NULL }, /* the optional ones */
-        { NULL, NULL },
-        { NULL, NULL },
-    };
-    size_t n = 3;
-    if (invocation_trace(i))
-        headers[n++] = (struct httpd_header){ "Lambda-Runtime-Trace-Id", invocation_trace(i) };
-    if (invocation_tenant(i))
-        headers[n++] =
-            (struct httpd_header){ "Lambda-Runtime-Aws-Tenant-Id", invocation_tenant(i) };
     env->invocation = i;
     env->invocations++;
     set_state(env, ENV_BUSY);
-    size_t len;
-    const char *event = invocation_event(i, &len);
-    httpd_reply(MOVE(env->next), 200, "application/json", event, len, headers);
+    function_log_of(env->log, invocation_request_id(i), invocation_execution_arn(i));
+    invocation_send(i, MOVE(env->next));
 }
 
 bool environment_offer(struct environment *env)
@@ -248,8 +240,9 @@ bool environment_offer(struct environment *env)
     return true;
 }
 
-void environment_next(struct environment *env, struct httpd_request *req)
+static void take_next(void *arg, struct httpd_request *req)
 {
+    struct environment *env = arg;
     if (env->state == ENV_ENDING) {
         httpd_abort(req);
         return;
@@ -268,35 +261,20 @@ void environment_next(struct environment *env, struct httpd_request *req)
     environment_offer(env);
 }
 
-static bool has(const struct environment *env, const char *request_id)
+static int take_answer(void *arg, const struct runtime_answer *a)
 {
-    return env->invocation && env->state == ENV_BUSY &&
-           strcmp(invocation_request_id(env->invocation), request_id) == 0;
-}
-
-int environment_respond(struct environment *env, const char *request_id, const char *body,
-                        size_t len)
-{
-    if (!has(env, request_id))
+    struct environment *env = arg;
+    if (!env->invocation || env->state != ENV_BUSY ||
+        strcmp(invocation_request_id(env->invocation), a->request_id) != 0)
         return -1;
     set_state(env, ENV_BETWEEN);
-    finish(env, INVOCATION_RESPONSE, body, len, NULL);
+    finish(env, a->is_error ? INVOCATION_ERROR : INVOCATION_RESPONSE, a->body, a->len, a->type);
     return 0;
 }
 
-int environment_fail(struct environment *env, const char *request_id, const char *body, size_t len,
-                     const char *type)
+static void take_init_error(void *arg, const char *body, size_t len, const char *type)
 {
-    if (!has(env, request_id))
-        return -1;
-    set_state(env, ENV_BETWEEN);
-    finish(env, INVOCATION_ERROR, body, len, type);
-    return 0;
-}
-
-void environment_init_failed(struct environment *env, const char *body, size_t len,
-                             const char *type)
-{
+    struct environment *env = arg;
     if (env->state != ENV_STARTING)
         return;
     set_state(env, ENV_ENDING);

@@ -28,20 +28,4 @@ bool environment_is_coming(const struct environment *env);
 /* {"pid","state","invocations"} */
 void environment_describe(const struct environment *env, struct buf *out);
 
-/* ---- what the process asks (runtime_api.h) ------------------------------------------------------
- */
-
-struct httpd_request;
-
-/* Parks the request until there is an invocation. */
-void environment_next(struct environment *env, struct httpd_request *req);
-/* 0, or -1 where `request_id` is not the invocation that it has. */
-int environment_respond(struct environment *env, const char *request_id, const char *body,
-                        size_t len);
-int environment_fail(struct environment *env, const char *request_id, const char *body, size_t len,
-                     const char *type);
-/* It could not initialise, and will end. */
-void environment_init_failed(struct environment *env, const char *body, size_t len,
-                             const char *type);
-
 #endif

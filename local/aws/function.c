@@ -1,9 +1,13 @@
 #include "local/aws/function.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "local/aws/attach.h"
 #include "local/aws/environment.h"
+#include "shared/base/httpd.h"
 
 #define MAX_EVENT (32U << 20)
 
@@ -14,8 +18,10 @@ struct invocation {
     char *arn;
     char *trace;
     char *tenant;
+    char *execution_arn;
     struct buf event;
     int64_t begun_ms;
+    int64_t deadline_ms;            /* real time */
     struct invocation *prev, *next; /* in the queue */
     bool queued;
 };
@@ -27,16 +33,21 @@ struct function {
     size_t waiting;
     struct environment **environments;
     size_t count;
+    struct attach *attach;   /* NULL: it has processes of its own */
     struct loop_timer *look; /* soon */
 };
 
-struct function *function_new(const struct local *local, const struct config_function *config)
+struct function *function_new(const struct local *local, const struct config_function *config,
+                              struct error *err)
 {
     struct function *f = mem_alloc(sizeof(*f));
     f->local = local;
     f->config = config;
     f->environments = mem_array(config->max_concurrency, sizeof(struct environment *));
-    return f;
+    if (!config->runtime_api || (f->attach = attach_new(f, err)))
+        return f;
+    function_free(f);
+    return NULL;
 }
 
 const struct config_function *function_config(const struct function *f)
@@ -63,6 +74,7 @@ void invocation_discard(struct invocation *i)
     free(i->arn);
     free(i->trace);
     free(i->tenant);
+    free(i->execution_arn);
     free(i);
 }
 
@@ -94,6 +106,7 @@ void function_free(struct function *f)
     }
     while (f->count > 0)
         environment_free(f->environments[--f->count]);
+    attach_free(f->attach);
     free(f->environments);
     free(f);
 }
@@ -115,6 +128,7 @@ struct invocation *function_invoke(struct function *f, const struct invocation_c
                         f->local->config->account_id, f->config->name, context->version);
     i->trace = mem_dup(context->trace);
     i->tenant = mem_dup(context->tenant);
+    i->execution_arn = mem_dup(context->execution_arn);
     random_uuid(i->request_id);
     buf_init(&i->event, MAX_EVENT);
     i->prev = f->last;
@@ -146,6 +160,7 @@ struct invocation *function_take(struct function *f)
         struct invocation *i = f->first;
         unqueue(i);
         i->begun_ms = clock_wall_ms(f->local->clock);
+        i->deadline_ms = clock_wall_ms(clock_system()) + f->config->timeout_s * 1000;
         if (i->handler.begin(i->handler.arg, i->request_id, i->begun_ms, &i->event))
             return i;
         invocation_discard(i);
@@ -163,6 +178,16 @@ void function_fail_first(struct function *f, const char *body, size_t len, const
     invocation_end(i, INVOCATION_ERROR, body, len, type);
 }
 
+void function_crash_first(struct function *f, const char *how)
+{
+    struct invocation *i = f->first;
+    if (!i)
+        return;
+    unqueue(i);
+    i->begun_ms = clock_wall_ms(f->local->clock);
+    invocation_crash(i, how);
+}
+
 /* ---- environments -----------------------------------------------------------------------------
  */
 
@@ -178,6 +203,10 @@ static void fail_to_start(struct function *f, const struct error *why)
 void function_look(struct function *f)
 {
     size_t coming = 0;
+    if (f->attach) {
+        attach_offer(f->attach);
+        return;
+    }
     for (size_t i = 0; i < f->count && f->waiting > 0; i++)
         if (!environment_offer(f->environments[i]))
             coming += environment_is_coming(f->environments[i]);
@@ -208,6 +237,8 @@ void function_kill(struct function *f)
 {
     for (size_t i = 0; i < f->count; i++)
         environment_kill(f->environments[i]);
+    if (f->attach)
+        attach_cut(f->attach);
 }
 
 void function_describe(const struct function *f, struct buf *out)
@@ -220,6 +251,8 @@ void function_describe(const struct function *f, struct buf *out)
             buf_add_char(out, ',');
         environment_describe(f->environments[i], out);
     }
+    if (f->attach)
+        attach_describe(f->attach, out);
     buf_add_str(out, "]}");
 }
 
@@ -231,30 +264,29 @@ const char *invocation_request_id(const struct invocation *i)
     return i->request_id;
 }
 
-const char *invocation_event(const struct invocation *i, size_t *len)
+const char *invocation_execution_arn(const struct invocation *i)
 {
-    *len = i->event.len;
-    return buf_str(&i->event);
+    return i->execution_arn;
 }
 
-const char *invocation_arn(const struct invocation *i)
+void invocation_send(const struct invocation *i, struct httpd_request *next)
 {
-    return i->arn;
-}
-
-const char *invocation_trace(const struct invocation *i)
-{
-    return i->trace;
-}
-
-const char *invocation_tenant(const struct invocation *i)
-{
-    return i->tenant;
-}
-
-int64_t invocation_deadline_ms(const struct invocation *i)
-{
-    return i->begun_ms + i->function->config->timeout_s * 1000;
+    char deadline[24];
+    snprintf(deadline, sizeof(deadline), "%" PRId64, i->deadline_ms);
+    struct httpd_header headers[] = {
+        { "Lambda-Runtime-Aws-Request-Id", i->request_id },
+        { "Lambda-Runtime-Deadline-Ms", deadline },
+        { "Lambda-Runtime-Invoked-Function-Arn", i->arn },
+        { NULL, NULL }, /* two that may be absent */
+        { NULL, NULL },
+        { NULL, NULL },
+    };
+    size_t n = 3;
+    if (i->trace)
+        headers[n++] = (struct httpd_header){ "Lambda-Runtime-Trace-Id", i->trace };
+    if (i->tenant)
+        headers[n] = (struct httpd_header){ "Lambda-Runtime-Aws-Tenant-Id", i->tenant };
+    httpd_reply(next, 200, "application/json", i->event.data, i->event.len, headers);
 }
 
 void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,
@@ -269,4 +301,24 @@ void invocation_end(struct invocation *i, enum invocation_end end, const char *b
     if (i->handler.done)
         i->handler.done(i->handler.arg, &outcome);
     invocation_discard(i);
+}
+
+void invocation_time_out(struct invocation *i)
+{
+    const struct function *f = i->function;
+    auto_free char *body = mem_printf("{\"errorType\":\"Sandbox.Timedout\",\"errorMessage\":"
+                                      "\"RequestId: %s Error: Task timed out "
+                                      "after %" PRId64 ".00 seconds\"}",
+                                      i->request_id, f->config->timeout_s);
+    log_warn(f->local->log, log_event("function_timed_out"), log_str("function", f->config->name),
+             log_str("requestId", i->request_id));
+    invocation_end(i, INVOCATION_ERROR, body, strlen(body), "Sandbox.Timedout");
+}
+
+void invocation_crash(struct invocation *i, const char *how)
+{
+    auto_free char *body = mem_printf("{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":"
+                                      "\"RequestId: %s Error: Runtime exited with error: %s\"}",
+                                      i->request_id, how);
+    invocation_end(i, INVOCATION_ERROR, body, strlen(body), "Runtime.ExitError");
 }

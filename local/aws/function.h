@@ -13,6 +13,7 @@
 struct function;
 struct invocation;
 struct environment;
+struct httpd_request;
 
 enum invocation_end {
     INVOCATION_RESPONSE, /* the function's answer */
@@ -37,7 +38,9 @@ struct invocation_handler {
     void *arg;
 };
 
-struct function *function_new(const struct local *local, const struct config_function *config);
+/* NULL with *err where its runtimes can't attach at the configured address. */
+struct function *function_new(const struct local *local, const struct config_function *config,
+                              struct error *err) CHECKED;
 /* Ends its processes; what waits or runs is forgotten without `done`. Takes NULL. */
 void function_free(struct function *f);
 const struct config_function *function_config(const struct function *f);
@@ -45,9 +48,10 @@ const struct local *function_local(const struct function *f);
 
 /* What the function is told beside the event; all copied. */
 struct invocation_context {
-    const char *version; /* goes into the ARN */
-    const char *trace;   /* X-Ray header, or NULL */
-    const char *tenant;  /* of tenant isolation, or NULL */
+    const char *version;       /* goes into the ARN */
+    const char *trace;         /* X-Ray header, or NULL */
+    const char *tenant;        /* of tenant isolation, or NULL */
+    const char *execution_arn; /* of a durable one, or NULL */
 };
 /* Puts an invocation in the queue. The handle is good until `done` or function_cancel. */
 struct invocation *function_invoke(struct function *f, const struct invocation_context *context,
@@ -69,16 +73,20 @@ void function_look(struct function *f);
 void function_gone(struct function *f, struct environment *env);
 /* No process came up for the oldest that waits: it fails with this error. */
 void function_fail_first(struct function *f, const char *body, size_t len, const char *type);
+/* The same where the process ended as it came up. */
+void function_crash_first(struct function *f, const char *how);
 
 const char *invocation_request_id(const struct invocation *i);
-const char *invocation_event(const struct invocation *i, size_t *len);
-const char *invocation_arn(const struct invocation *i);
-const char *invocation_trace(const struct invocation *i); /* NULL: none, as the next */
-const char *invocation_tenant(const struct invocation *i);
-int64_t invocation_deadline_ms(const struct invocation *i); /* wall clock */
+const char *invocation_execution_arn(const struct invocation *i); /* NULL: none */
+/* The answer to the runtime's `next`, which is gone afterwards. */
+void invocation_send(const struct invocation *i, struct httpd_request *next);
 /* Reports the end and frees it. */
 void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,
                     const char *error_type);
+/* Reports the end of one that took longer than its function may, and frees it. */
+void invocation_time_out(struct invocation *i);
+/* Reports the end of one whose runtime has ended, and frees it. `how`: "signal: killed". */
+void invocation_crash(struct invocation *i, const char *how);
 /* Frees it without a report. */
 void invocation_discard(struct invocation *i);
 

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@
 struct launch {
     char *const *argv;
     char **env;
-    int log, null;
+    int output, null;
     pid_t parent;
 };
 
@@ -50,7 +50,7 @@ static char **make_environment(const struct local *local, const struct config_fu
         mem_printf("AWS_LAMBDA_RUNTIME_API=%s", runtime_api),
         mem_printf("AWS_LAMBDA_FUNCTION_NAME=%s", f->name),
         mem_printf("AWS_LAMBDA_FUNCTION_VERSION=%s", f->version),
-        mem_dup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512"),
+        mem_printf("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=%" PRId64, f->memory_mb),
         mem_printf("LAMBDA_TASK_ROOT=%s", root),
         mem_printf("AWS_REGION=%s", c->region),
         mem_printf("AWS_DEFAULT_REGION=%s", c->region),
@@ -58,6 +58,9 @@ static char **make_environment(const struct local *local, const struct config_fu
         mem_printf("AWS_ACCESS_KEY_ID=%s", c->credentials[0].access_key),
         mem_printf("AWS_SECRET_ACCESS_KEY=%s", c->credentials[0].secret_key),
         mem_dup("AWS_SESSION_TOKEN=local"),
+        f->handler ? mem_printf("_HANDLER=%s", f->handler) : NULL,
+        mem_printf("AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/%s", f->name),
+        mem_dup("AWS_LAMBDA_LOG_STREAM_NAME=local"),
         config_variable(f->environment, "PATH") ? NULL : mem_printf("PATH=%s", local->path),
     };
     size_t given = 0, n = 0;
@@ -79,16 +82,6 @@ static char **make_environment(const struct local *local, const struct config_fu
     return env;
 }
 
-static int open_log(const struct local *local, const char *name, struct error *err)
-{
-    auto_free char *dir = mem_printf("%s/logs", store_dir(local->store));
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "cannot make the folder %s", dir);
-    auto_free char *path = mem_printf("%s/%s.log", dir, name);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    return fd >= 0 ? fd : error_set_errno(err, errno, "cannot open %s", path);
-}
-
 static void complain(const char *text)
 {
     ssize_t n = write(2, text, strlen(text));
@@ -101,7 +94,7 @@ static _Noreturn void child(const struct launch *l)
     /* The parent may have gone before the call took effect. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != l->parent)
         _exit(126);
-    if (dup2(l->null, 0) < 0 || dup2(l->log, 1) < 0 || dup2(l->log, 2) < 0)
+    if (dup2(l->null, 0) < 0 || dup2(l->output, 1) < 0 || dup2(l->output, 2) < 0)
         _exit(126);
     signals_unblock();
     execvpe(l->argv[0], l->argv, l->env);
@@ -114,17 +107,15 @@ static _Noreturn void child(const struct launch *l)
 }
 
 int function_process_start(const struct local *local, const struct config_function *function,
-                           const char *runtime_api, struct function_process *out, struct error *err)
+                           const char *runtime_api, int output, struct function_process *out,
+                           struct error *err)
 {
-    auto_close int log = open_log(local, function->name, err);
     auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (log < 0)
-        return -1;
     if (null < 0)
         return error_set_errno(err, errno, "cannot open /dev/null");
     struct launch launch = { .argv = function->command,
                              .env = make_environment(local, function, runtime_api),
-                             .log = log,
+                             .output = output,
                              .null = null,
                              .parent = getpid() };
     pid_t pid = fork();

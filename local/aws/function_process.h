@@ -1,5 +1,5 @@
-/* function_process.h - starts a function's process: in a process group of its own, its output to a
- * log file, dead when local-aws dies. */
+/* function_process.h - starts a function's process: in a process group of its own, dead when
+ * local-aws dies. */
 #ifndef LOCAL_AWS_FUNCTION_PROCESS_H
 #define LOCAL_AWS_FUNCTION_PROCESS_H
 
@@ -12,10 +12,10 @@ struct function_process {
     int pidfd; /* readable when it has ended */
 };
 
-/* `runtime_api` is "HOST:PORT". A command that can't be executed shows as exit status 127, with the
- * reason in the log file. */
+/* `runtime_api` is "HOST:PORT"; `output` is for what it prints, borrowed. A command that can't be
+ * executed shows as exit status 127, with the reason in its output. */
 int function_process_start(const struct local *local, const struct config_function *function,
-                           const char *runtime_api, struct function_process *out,
+                           const char *runtime_api, int output, struct function_process *out,
                            struct error *err) CHECKED;
 /* SIGKILL to its group. */
 void function_process_kill(const struct function_process *p);

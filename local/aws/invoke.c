@@ -24,7 +24,8 @@ enum invocation_type {
 struct call {
     struct invoke_target target;
     enum invocation_type type;
-    const char *name; /* the execution's, or NULL */
+    const char *name;   /* the execution's, or NULL */
+    const char *tenant; /* or NULL */
 };
 
 /* ---- answers ----------------------------------------------------------------------------------
@@ -152,7 +153,8 @@ static void run_durable(struct lambda *l, struct aws_request *r, const struct ca
                                      .name = c->name,
                                      .input = r->body_len ? r->body : NULL,
                                      .input_len = r->body_len,
-                                     .trace = httpd_header(r->http, "X-Amzn-Trace-Id") };
+                                     .trace = httpd_header(r->http, "X-Amzn-Trace-Id"),
+                                     .tenant = c->tenant };
             answer_execution(r, c, start_execution(l, &s));
         }
     }
@@ -161,15 +163,22 @@ static void run_durable(struct lambda *l, struct aws_request *r, const struct ca
 /* ---- plain functions --------------------------------------------------------------------------
  */
 
+/* A synchronous caller; the version is borrowed from the configuration. */
+struct plain_caller {
+    struct aws_request *request;
+    const char *version;
+};
+
 static void on_plain_done(void *arg, const struct lambda_outcome *o)
 {
-    struct aws_request *r = arg;
+    struct plain_caller *caller = arg;
     const struct httpd_header headers[] = {
-        { "X-Amz-Executed-Version", "$LATEST" },
+        { "X-Amz-Executed-Version", caller->version },
         { o->failed ? "X-Amz-Function-Error" : NULL, "Unhandled" },
         { NULL, NULL },
     };
-    aws_reply(r, 200, "application/json", o->payload, o->len, headers);
+    aws_reply(caller->request, 200, "application/json", o->payload, o->len, headers);
+    free(caller);
 }
 
 static void on_async_done(void *arg, const struct lambda_outcome *o)
@@ -177,29 +186,46 @@ static void on_async_done(void *arg, const struct lambda_outcome *o)
     (void)arg, (void)o; /* nobody waits for it; what went wrong is in the log */
 }
 
-static void run_plain(struct lambda *l, struct aws_request *r, const struct call *c)
+static void answer_event(struct aws_request *r, const struct call *c)
+{
+    const struct httpd_header headers[] = { { "X-Amz-Executed-Version", c->target.version },
+                                            { NULL, NULL } };
+    aws_reply(r, 202, NULL, NULL, 0, headers);
+}
+
+static void call_plain(struct lambda *l, struct aws_request *r, const struct call *c)
 {
     struct error err;
-    const char *payload = r->body_len ? r->body : "{}";
-    size_t len = r->body_len ? r->body_len : 2;
-    bool sync = c->type == REQUEST_RESPONSE;
-    if (c->name) {
+    struct plain_caller *caller = NULL;
+    const struct lambda_request req = { .function = c->target.config->name,
+                                        .version = c->target.version,
+                                        .payload = r->body_len ? r->body : "{}",
+                                        .len = r->body_len ? r->body_len : 2,
+                                        .trace = httpd_header(r->http, "X-Amzn-Trace-Id"),
+                                        .tenant = c->tenant };
+    if (c->type == REQUEST_RESPONSE) {
+        caller = mem_alloc(sizeof(*caller));
+        *caller = (struct plain_caller){ .request = r, .version = c->target.version };
+    }
+    if (lambda_call(l, &req, caller ? on_plain_done : on_async_done, caller, &err) < 0) {
+        free(caller);
+        answer_throttled(r);
+    } else if (caller) {
+        aws_park(r);
+    } else {
+        answer_event(r, c);
+    }
+}
+
+static void run_plain(struct lambda *l, struct aws_request *r, const struct call *c)
+{
+    if (c->name)
         aws_error(r, 400, "InvalidParameterValueException",
                   "The function is not durable: it has no execution to be named.");
-        return;
-    }
-    if (c->type == DRY_RUN) {
+    else if (c->type == DRY_RUN)
         aws_reply(r, 204, NULL, NULL, 0, NULL);
-        return;
-    }
-    if (lambda_call(l, c->target.config->name, payload, len,
-                    httpd_header(r->http, "X-Amzn-Trace-Id"), sync ? on_plain_done : on_async_done,
-                    sync ? r : NULL, &err) < 0)
-        answer_throttled(r);
-    else if (sync)
-        aws_park(r);
     else
-        aws_reply(r, 202, NULL, NULL, 0, NULL);
+        call_plain(l, r, c);
 }
 
 /* ---- the request ------------------------------------------------------------------------------
@@ -239,13 +265,18 @@ static bool read_payload(struct aws_request *r, const struct call *c)
 void invoke_run(struct lambda *l, struct aws_request *r)
 {
     struct error err;
-    struct call c = { .name = httpd_header(r->http, "X-Amz-Durable-Execution-Name") };
+    struct call c = { .name = httpd_header(r->http, "X-Amz-Durable-Execution-Name"),
+                      .tenant = httpd_header(r->http, "X-Amz-Tenant-Id") };
     auto_free char *qualifier = httpd_query_get(r->http, "Qualifier");
     if (invoke_target_find(l, r->segments[2], qualifier, &c.target, &err) < 0) {
         if (err.code == ERR_NOT_FOUND)
             aws_error(r, 404, "ResourceNotFoundException", "%s", err.msg);
         else
             lambda_refuse(r, &err);
+    } else if (c.tenant && !name_is_tenant(c.tenant)) {
+        aws_error(r, 400, "ValidationException",
+                  "1 validation error detected: Value at 'tenantId' must have 1 to 256 of A-Z a-z "
+                  "0-9 . _ : / = + - @ and blank");
     } else if (read_type(r, &c) && read_payload(r, &c)) {
         if (c.target.config->durable)
             run_durable(l, r, &c);

@@ -60,19 +60,20 @@ static void plain_done(void *arg, const struct invocation_outcome *o)
     plain_free(c);
 }
 
-int lambda_call(struct lambda *l, const char *name, const char *payload, size_t len,
-                const char *trace, lambda_done_fn *done, void *arg, struct error *err)
+int lambda_call(struct lambda *l, const struct lambda_request *req, lambda_done_fn *done, void *arg,
+                struct error *err)
 {
-    struct function *f = map_get(&l->by_name, name);
+    struct function *f = map_get(&l->by_name, req->function);
     if (!f)
-        return error_set(err, ERR_NOT_FOUND, 0, "there is no function %s", name);
+        return error_set(err, ERR_NOT_FOUND, 0, "there is no function %s", req->function);
     if (function_config(f)->durable)
-        return error_set(err, ERR_INVALID, 0, "%s is a durable function", name);
+        return error_set(err, ERR_INVALID, 0, "%s is a durable function", req->function);
     if (start_is_full(f))
-        return error_set(err, ERR_THROTTLED, 0, "too much waits for the function %s", name);
+        return error_set(err, ERR_THROTTLED, 0, "too much waits for the function %s",
+                         req->function);
     struct plain_call *c = mem_alloc(sizeof(*c));
-    c->payload = mem_dup_len(payload, len);
-    c->len = len;
+    c->payload = mem_dup_len(req->payload, req->len);
+    c->len = req->len;
     c->done = done;
     c->arg = arg;
     c->lambda = l;
@@ -83,9 +84,10 @@ int lambda_call(struct lambda *l, const char *name, const char *payload, size_t 
     const struct invocation_handler handler = { .begin = plain_begin,
                                                 .done = plain_done,
                                                 .arg = c };
-    auto_free char *own = trace ? NULL : start_new_trace(lambda_now_ms(l));
-    const struct invocation_context context = { .version = "$LATEST",
-                                                .trace = trace ? trace : own };
+    auto_free char *own = req->trace ? NULL : start_new_trace(lambda_now_ms(l));
+    const struct invocation_context context = { .version = req->version ? req->version : "$LATEST",
+                                                .trace = own ? own : req->trace,
+                                                .tenant = req->tenant };
     function_invoke(f, &context, &handler);
     return 0;
 }
@@ -175,6 +177,30 @@ static void on_purge(void *arg)
     l->purge = loop_after(l->local->loop, PURGE_MS, on_purge, l);
 }
 
+static void forget(void *value, void *arg)
+{
+    struct execution *e = value;
+    const struct lambda *l = arg;
+    loop_cancel(l->local->loop, e->timer);
+    execution_free(e);
+}
+
+static void release(struct lambda *l)
+{
+    for (size_t i = 0; i < l->function_count; i++)
+        function_free(l->functions[i]);
+    chained_free(l);
+    map_each(&l->running, forget, l);
+    loop_cancel(l->local->loop, l->settle);
+    loop_cancel(l->local->loop, l->purge);
+    map_release(&l->running);
+    map_release(&l->by_name);
+    execution_store_free(l->store);
+    free(l->closed);
+    free(l->functions);
+    free(l);
+}
+
 struct lambda *lambda_new(const struct local *local, struct error *err)
 {
     struct lambda *l = mem_alloc(sizeof(*l));
@@ -188,8 +214,13 @@ struct lambda *lambda_new(const struct local *local, struct error *err)
     l->functions = mem_array(count, sizeof(struct function *));
     for (size_t i = 0; i < count; i++) {
         const struct config_function *config = &local->config->functions[i];
-        l->functions[l->function_count++] = function_new(local, config);
-        map_put(&l->by_name, config->name, l->functions[i]);
+        struct function *f = function_new(local, config, err);
+        if (!f) {
+            release(l);
+            return NULL;
+        }
+        l->functions[l->function_count++] = f;
+        map_put(&l->by_name, config->name, f);
     }
     load(l);
     l->purge = loop_after(local->loop, PURGE_MS, on_purge, l);
@@ -205,14 +236,6 @@ static void drop_waiters(void *value, void *arg)
 {
     (void)arg;
     invoke_drop_waiters(value);
-}
-
-static void forget(void *value, void *arg)
-{
-    struct execution *e = value;
-    const struct lambda *l = arg;
-    loop_cancel(l->local->loop, e->timer);
-    execution_free(e);
 }
 
 /* Whoever waits for an answer gets one. */
@@ -235,16 +258,5 @@ void lambda_free(struct lambda *l)
     if (!l)
         return;
     end_calls(l);
-    for (size_t i = 0; i < l->function_count; i++)
-        function_free(l->functions[i]);
-    chained_free(l);
-    map_each(&l->running, forget, l);
-    loop_cancel(l->local->loop, l->settle);
-    loop_cancel(l->local->loop, l->purge);
-    map_release(&l->running);
-    map_release(&l->by_name);
-    execution_store_free(l->store);
-    free(l->closed);
-    free(l->functions);
-    free(l);
+    release(l);
 }

@@ -23,12 +23,20 @@ struct lambda_outcome {
 };
 typedef void lambda_done_fn(void *arg, const struct lambda_outcome *outcome);
 
-/* Invokes the plain function `name` with a copy of the payload and with the X-Ray header `trace`
- * (NULL: a new one); `done` is called exactly once,
- * later, except where this returns -1 (ERR_NOT_FOUND, ERR_INVALID for a durable function,
- * ERR_THROTTLED where too much waits for it), and not after lambda_free. */
-int lambda_call(struct lambda *l, const char *name, const char *payload, size_t len,
-                const char *trace, lambda_done_fn *done, void *arg, struct error *err) CHECKED;
+/* All copied. */
+struct lambda_request {
+    const char *function; /* its name */
+    const char *version;  /* NULL: $LATEST */
+    const char *payload;
+    size_t len;
+    const char *trace;  /* X-Ray header; NULL: a new one */
+    const char *tenant; /* of tenant isolation; NULL: none */
+};
+/* Invokes a plain function; `done` is called exactly once, later, except where this returns -1
+ * (ERR_NOT_FOUND, ERR_INVALID for a durable function, ERR_THROTTLED where too much waits for it),
+ * and not after lambda_free. */
+int lambda_call(struct lambda *l, const struct lambda_request *req, lambda_done_fn *done, void *arg,
+                struct error *err) CHECKED;
 /* SIGKILL to every process of the function; new ones are started as they are needed. */
 void lambda_kill_function(struct lambda *l, const char *name);
 

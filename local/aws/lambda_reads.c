@@ -104,7 +104,7 @@ void lambda_get_run(struct lambda *l, struct aws_request *r)
     buf_printf(&b,
                ",\"ExecutionDataIncluded\":%s,\"DurableConfig\":{\"ExecutionTimeout\":%" PRId64
                ",\"RetentionPeriodInDays\":%" PRId64 "}}",
-               include ? "true" : "false", e->timeout_s, f ? f->retention_days : 14);
+               include ? "true" : "false", e->timeout_s, f ? (f->retention_s + 86399) / 86400 : 14);
     aws_reply(r, 200, "application/json", b.data, b.len, NULL);
     execution_free(loaded);
 }

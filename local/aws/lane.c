@@ -12,10 +12,6 @@
 #include "local/aws/outcome.h"
 #include "local/aws/state.h"
 
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_CAP_MS   60000
-#define DAY_MS           86400000LL
-
 static void queue(struct lambda *l, struct execution *e);
 
 /* ---- time -------------------------------------------------------------------------------------
@@ -155,9 +151,11 @@ static void settle_soon(struct lambda *l, struct execution *e)
 
 static void back_off(struct lambda *l, struct execution *e, int64_t now_ms)
 {
-    int64_t delay = BACKOFF_CAP_MS;
-    if (e->failures < 6)
-        delay = BACKOFF_FIRST_MS << e->failures;
+    const struct config_retry *retry = &function_config(e->function)->retry;
+    int64_t delay = retry->first_delay_s * 1000, cap = retry->max_delay_s * 1000;
+    for (unsigned i = 0; i < e->failures && delay < cap; i++)
+        delay *= 2;
+    delay = delay < cap ? delay : cap;
     e->failures++;
     e->lane = LANE_BACKOFF;
     e->retry_at_ms = now_ms + delay;
@@ -193,7 +191,11 @@ static void conclude(struct lambda *l, struct execution *e, const struct invocat
     if (o->end == INVOCATION_ERROR) {
         auto_free char *error = error_object_from_lambda(o->body, o->len, o->error_type);
         event_invocation_completed(l->store, e, o->request_id, o->begun_ms, error, now_ms);
-        back_off(l, e, now_ms);
+        int64_t most = function_config(e->function)->retry.max_attempts;
+        if (most && e->failures + 1 >= most)
+            lane_close(l, e, EX_FAILED, NULL, 0, error);
+        else
+            back_off(l, e, now_ms);
         return;
     }
     event_invocation_completed(l->store, e, o->request_id, o->begun_ms, NULL, now_ms);
@@ -224,9 +226,9 @@ static void queue(struct lambda *l, struct execution *e)
 {
     const struct invocation_handler handler = { .begin = on_begin, .done = on_done, .arg = e };
     e->lane = LANE_QUEUED;
-    const struct invocation_context context = { .version = e->version,
-                                                .trace = e->trace,
-                                                .tenant = e->tenant };
+    const struct invocation_context context = {
+        .version = e->version, .trace = e->trace, .tenant = e->tenant, .execution_arn = e->arn
+    };
     e->invocation = function_invoke(e->function, &context, &handler);
     execution_store_lane(l->store, e);
 }
@@ -274,8 +276,7 @@ void lane_close(struct lambda *l, struct execution *e, enum execution_status sta
     e->token[0] = '\0';
     loop_cancel(l->local->loop, MOVE(e->timer));
     event_execution_closed(l->store, e, now);
-    int64_t days = function_config(e->function)->retention_days;
-    execution_store_close(l->store, e, now + days * DAY_MS);
+    execution_store_close(l->store, e, now + function_config(e->function)->retention_s * 1000);
     outbox_execution(l->local->outbox, e);
     chained_ended(l, e);
     log_info(l->local->log, log_event("execution_closed"), log_str("execution", e->id),

@@ -136,8 +136,10 @@ static void send(struct outbox *o, struct entry *e)
         return; /* the store has failed: the program ends */
     const char *body = store_text(o->get, 0);
     e->sending = true;
-    if (lambda_call(o->local->lambda, o->local->config->events.function, body, strlen(body), NULL,
-                    on_done, e, &err) < 0) {
+    const struct lambda_request req = { .function = o->local->config->events.function,
+                                        .payload = body,
+                                        .len = strlen(body) };
+    if (lambda_call(o->local->lambda, &req, on_done, e, &err) < 0) {
         e->sending = false;
         e->due_ms = now(o) + FULL_MS;
     } else {

@@ -1,11 +1,16 @@
 #include "local/aws/runtime_api.h"
 
+#include <stdlib.h>
 #include <string.h>
-
-#include "local/aws/environment.h"
 
 #define MAX_RESPONSE 6291556 /* what AWS takes as a response: 6 MiB and a hundred bytes */
 #define BASE         "/2018-06-01/runtime/"
+
+struct runtime_api {
+    struct httpd *httpd;
+    const struct runtime_api_ops *ops;
+    void *arg;
+};
 
 static void refuse(struct httpd_request *req, int status, const char *type, const char *message)
 {
@@ -30,31 +35,29 @@ static char *request_id_of(const char *path, const char *ending)
     return mem_dup_len(path + begin, len - begin - end);
 }
 
-static void take_answer(struct environment *env, struct httpd_request *req, const char *id,
+static void take_answer(const struct runtime_api *api, struct httpd_request *req, const char *id,
                         bool is_error)
 {
-    size_t len;
-    const char *body = httpd_body(req, &len);
-    const char *type = httpd_header(req, "Lambda-Runtime-Function-Error-Type");
-    int rc = is_error ? environment_fail(env, id, body, len, type)
-                      : environment_respond(env, id, body, len);
-    if (rc < 0)
+    struct runtime_answer a = { .req = req, .request_id = id, .is_error = is_error };
+    a.body = httpd_body(req, &a.len);
+    a.type = httpd_header(req, "Lambda-Runtime-Function-Error-Type");
+    if (api->ops->answer(api->arg, &a) < 0)
         refuse(req, 400, "InvalidRequestID", "This invocation is not in progress here.");
     else
         accept(req);
 }
 
-static void handle_post(struct environment *env, struct httpd_request *req, const char *path)
+static void handle_post(const struct runtime_api *api, struct httpd_request *req, const char *path)
 {
     auto_free char *response = request_id_of(path, "/response");
     auto_free char *error = request_id_of(path, "/error");
     if (response || error) {
-        take_answer(env, req, response ? response : error, error != NULL);
+        take_answer(api, req, response ? response : error, error != NULL);
     } else if (strcmp(path, BASE "init/error") == 0) {
         size_t len;
         const char *body = httpd_body(req, &len);
-        environment_init_failed(env, body, len,
-                                httpd_header(req, "Lambda-Runtime-Function-Error-Type"));
+        api->ops->init_failed(api->arg, body, len,
+                              httpd_header(req, "Lambda-Runtime-Function-Error-Type"));
         accept(req);
     } else {
         refuse(req, 404, "NotFound", "There is nothing at this path.");
@@ -63,14 +66,14 @@ static void handle_post(struct environment *env, struct httpd_request *req, cons
 
 static void handle(struct httpd_request *req, void *arg)
 {
-    struct environment *env = arg;
+    const struct runtime_api *api = arg;
     const char *method = httpd_method(req), *path = httpd_path(req);
     if (httpd_header(req, "Origin"))
         refuse(req, 403, "Forbidden", "Web pages are not served here.");
     else if (strcmp(method, "POST") == 0)
-        handle_post(env, req, path);
+        handle_post(api, req, path);
     else if (strcmp(method, "GET") == 0 && strcmp(path, BASE "invocation/next") == 0)
-        environment_next(env, req);
+        api->ops->next(api->arg, req);
     else
         refuse(req, 404, "NotFound", "There is nothing at this path.");
 }
@@ -81,14 +84,34 @@ static void too_large(struct httpd_request *req, void *arg)
     refuse(req, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size.");
 }
 
-struct httpd *runtime_api_start(struct environment *env, struct log *log, struct error *err)
+struct runtime_api *runtime_api_start(const char *listen, const struct runtime_api_ops *ops,
+                                      void *arg, struct log *log, struct error *err)
 {
-    const struct httpd_config cfg = { .listen = "127.0.0.1:0",
-                                      .max_connections = 16,
+    struct runtime_api *api = mem_alloc(sizeof(*api));
+    const struct httpd_config cfg = { .listen = listen,
+                                      .max_connections = 1024,
                                       .max_body = MAX_RESPONSE,
                                       .handler = handle,
                                       .too_large = too_large,
-                                      .arg = env,
+                                      .arg = api,
                                       .log = log };
-    return httpd_start(&cfg, err);
+    api->ops = ops;
+    api->arg = arg;
+    if ((api->httpd = httpd_start(&cfg, err)))
+        return api;
+    free(api);
+    return NULL;
+}
+
+void runtime_api_stop(struct runtime_api *api)
+{
+    if (!api)
+        return;
+    httpd_stop(api->httpd);
+    free(api);
+}
+
+struct httpd *runtime_api_httpd(struct runtime_api *api)
+{
+    return api->httpd;
 }

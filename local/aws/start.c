@@ -9,7 +9,6 @@
 #include "shared/base/encode.h"
 
 #define MAX_WAITING 20000
-#define DAY_MS      86400000LL
 
 /* https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
  */
@@ -65,7 +64,7 @@ struct execution *start_find_name(struct lambda *l, const char *name)
         return e;
     const struct config_function *f = config_function(l->local->config, e->function_name);
     int64_t now = lambda_now_ms(l);
-    if (!f || e->end_ms + f->retention_days * DAY_MS >= now)
+    if (!f || e->end_ms + f->retention_s * 1000 >= now)
         return e;
     execution_free(e);
     execution_store_purge(l->store, now);

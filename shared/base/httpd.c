@@ -515,6 +515,13 @@ bool httpd_peer_gone(const struct httpd_request *req)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
+int httpd_connection(const struct httpd_request *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0) : -1;
+}
+
 static void unpark(struct httpd_request *req)
 {
     if (req->parked) {

@@ -97,6 +97,9 @@ char *httpd_query_get(const struct httpd_request *req, const char *name) CHECKED
 void httpd_peer(const struct httpd_request *req, char out[64]);
 /* The other side has closed the connection: an answer would reach nobody. */
 bool httpd_peer_gone(const struct httpd_request *req);
+/* A duplicate of the connection's descriptor, the caller's, or -1: to notice the connection's end
+ * after the answer. Only to be polled and peeked at. */
+int httpd_connection(const struct httpd_request *req);
 
 struct httpd_header {
     const char *name;

@@ -29,6 +29,9 @@ static void write_config(const struct lambda_rig *r, const char *command)
         { "lasting", "\"durable\":{\"executionTimeoutSeconds\":86400}" },
         { "p", "\"maxConcurrency\":2" },
     };
+    fprintf(f,
+            "\"outside\":{\"runtimeApi\":\"127.0.0.1:0\",\"timeoutSeconds\":2,\"maxConcurrency\":2,"
+            "\"durable\":{\"executionTimeoutSeconds\":300}},");
     for (size_t i = 0; i < ARRAY_LEN(functions); i++)
         fprintf(f,
                 "%s\"%s\":{\"command\":%s,\"environment\":{\"LAMBDA_RIG_FUNCTION\":\"1\","
@@ -219,6 +222,31 @@ size_t lambda_rig_processes(struct lambda_rig *r, const char *function, int *pid
     }
     cr_assert_fail("no function %s", function);
     return 0;
+}
+
+struct program *lambda_rig_attach(struct lambda_rig *r)
+{
+    struct error err;
+    char self[512], log[128];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    cr_assert_gt(n, 0);
+    self[n] = '\0';
+    snprintf(log, sizeof(log), "%s/outside.log", r->dir);
+    auto_free char *api = program_url(r->program, "runtime-api");
+    auto_free char *runtime = mem_printf("AWS_LAMBDA_RUNTIME_API=%s", api + strlen("http://"));
+    auto_free char *endpoint = mem_printf("AWS_ENDPOINT_URL=%s", r->url);
+    const char *const argv[] = { self, NULL };
+    const char *const env[] = { "LAMBDA_RIG_FUNCTION=1",
+                                "ASAN_OPTIONS=detect_leaks=0",
+                                "AWS_REGION=us-east-1",
+                                "AWS_ACCESS_KEY_ID=test",
+                                "AWS_SECRET_ACCESS_KEY=secret",
+                                endpoint,
+                                runtime,
+                                NULL };
+    struct program *p = program_start(argv, env, log, &err);
+    cr_assert_not_null(p, "%s", err.msg);
+    return p;
 }
 
 int lambda_rig_raw(struct lambda_rig *r, const char *method, const char *path,

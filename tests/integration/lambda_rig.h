@@ -2,7 +2,8 @@
  * a Runtime API client (lambda_rig_function.c). A failed call fails the test.
  *
  * Functions: "f" (durable, alias "live"), "brief" (durable, timeoutSeconds 1), "mortal" (durable,
- * executionTimeoutSeconds 1), "lasting" (durable, executionTimeoutSeconds 86400), "p" (plain). */
+ * executionTimeoutSeconds 1), "lasting" (durable, executionTimeoutSeconds 86400), "p" (plain), and
+ * "outside" (durable, timeoutSeconds 2), to which runtimes attach (lambda_rig_attach). */
 #ifndef TESTS_LAMBDA_RIG_H
 #define TESTS_LAMBDA_RIG_H
 
@@ -43,6 +44,8 @@ char *lambda_rig_callback(struct lambda_rig *r, const char *arn);
 /* The processes of a function: how many, and the first one's pid (0: none) and invocations. */
 size_t lambda_rig_processes(struct lambda_rig *r, const char *function, int *pid,
                             int64_t *invocations);
+/* Starts this program as a runtime of "outside"; program_free ends it. */
+struct program *lambda_rig_attach(struct lambda_rig *r);
 /* An unsigned request; the status. `body` is the answer's, the caller's; may be NULL. */
 int lambda_rig_raw(struct lambda_rig *r, const char *method, const char *path,
                    const struct http_header *headers, const char *send, char **body);

@@ -31,7 +31,7 @@ Test(config, reads_everything_and_fills_in_defaults)
     const struct config_function *f = config_function(c, "launcher");
     cr_assert(f->durable);
     cr_assert_eq(f->execution_timeout_s, 86400);
-    cr_assert_eq(f->retention_days, 14);
+    cr_assert_eq(f->retention_s, 14 * 86400);
     cr_assert_eq(f->timeout_s, 60);
     cr_assert_eq(f->max_concurrency, 10);
     cr_assert_str_eq(f->command[1], "workflow");
@@ -50,6 +50,39 @@ Test(config, reads_everything_and_fills_in_defaults)
     cr_assert_str_eq(c->events.ecs[0], "STOPPED");
     cr_assert_null(c->events.ecs[1]);
     cr_assert_null(c->events.executions[0]);
+    config_free(c);
+}
+
+Test(config, defaults_hold_for_every_function_that_does_not_say_otherwise)
+{
+    static const char text[] =
+        "{\"credentials\":{\"k\":\"s\"},"
+        "\"functionDefaults\":{\"command\":[\"/bin/x\"],\"timeoutSeconds\":5,"
+        "\"environment\":{\"A\":\"1\",\"B\":\"2\"},\"durable\":{\"executionTimeoutSeconds\":9,"
+        "\"retentionSeconds\":3,\"retry\":{\"firstDelaySeconds\":2,\"maxAttempts\":4}}},"
+        "\"functions\":{\"a\":{\"handler\":\"one\",\"environment\":{\"B\":\"3\"},"
+        "\"durable\":{\"executionTimeoutSeconds\":7}},"
+        "\"b\":{\"handler\":\"two\",\"timeoutSeconds\":6,\"durable\":null},"
+        "\"c\":{\"command\":null,\"runtimeApi\":\"127.0.0.1:9001\"}}}";
+    struct error err;
+    struct config *c = parse(text, &err);
+    cr_assert_not_null(c, "%s", err.msg);
+    const struct config_function *a = config_function(c, "a"), *b = config_function(c, "b");
+    cr_expect_str_eq(a->command[0], "/bin/x");
+    cr_expect_str_eq(a->handler, "one");
+    cr_expect_str_eq(config_variable(a->environment, "A"), "1");
+    cr_expect_str_eq(config_variable(a->environment, "B"), "3");
+    cr_expect(a->durable);
+    cr_expect_eq(a->execution_timeout_s, 7);
+    cr_expect_eq(a->retention_s, 3);
+    cr_expect_eq(a->retry.first_delay_s, 2);
+    cr_expect_eq(a->retry.max_delay_s, 60);
+    cr_expect_eq(a->retry.max_attempts, 4);
+    cr_expect_eq(a->timeout_s, 5);
+    cr_expect_str_eq(config_variable(b->environment, "B"), "2", "what a changed is a's alone");
+    cr_expect_not(b->durable);
+    cr_expect_eq(b->timeout_s, 6);
+    cr_expect_str_eq(config_function(c, "c")->runtime_api, "127.0.0.1:9001");
     config_free(c);
 }
 
@@ -73,6 +106,21 @@ Test(config, names_the_place_of_what_is_wrong)
         { WITH("\"functions\":{\"a b\":{\"command\":[\"x\"]}}"), "/functions/a b: " },
         { FUNCTION(""), "/functions/f/command: " },
         { FUNCTION("\"command\":[1]"), "/functions/f/command/0: " },
+        { FUNCTION("\"command\":[\"x\"],\"runtimeApi\":\"127.0.0.1:9\""), "/functions/f: " },
+        { FUNCTION("\"runtimeApi\":\"9001\""), "/functions/f/runtimeApi: " },
+        { FUNCTION("\"runtimeApi\":\"a:1\",\"handler\":\"h\""), "/functions/f/handler: " },
+        { FUNCTION("\"command\":[\"x\"],\"memoryMegabytes\":64"),
+          "/functions/f/memoryMegabytes: " },
+        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":91}"),
+          "/functions/f/durable/retentionDays: " },
+        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":1,\"retentionSeconds\":1}"),
+          "/functions/f/durable: " },
+        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retry\":{\"times\":1}}"),
+          "/functions/f/durable/retry/times: " },
+        { WITH("\"functionDefaults\":[]"), "/functionDefaults: " },
+        { WITH("\"functionDefaults\":{\"durable\":{\"x\":1}},\"functions\":{\"f\":{\"command\":"
+               "[\"x\"]}}"),
+          "/functions/f/durable/x: " },
         { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A=B\":\"\"}"),
           "/functions/f/environment/A=B: " },
         { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A\":null}"),

@@ -1,0 +1,216 @@
+#include "local/aws/function_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/digest.h"
+#include "shared/base/json.h"
+#include "shared/base/utf8.h"
+
+#define LINE_MAX  (256U << 10)
+#define PIPE_SIZE (1 << 20)
+#define ARN_MAX   1025
+
+struct function_log {
+    const struct local *local;
+    int file;
+    int pipe;        /* the end to read */
+    struct buf rest; /* of a line whose end has not come */
+    char request_id[RANDOM_UUID];
+    char arn[ARN_MAX];
+};
+
+/* ---- a line ------------------------------------------------------------------------------------
+ */
+
+static void add_context(struct buf *out, const char *request_id, const char *arn)
+{
+    if (arn[0]) {
+        buf_add_str(out, "\"executionArn\":");
+        buf_add_json_str(out, arn);
+        buf_add_char(out, ',');
+    }
+    if (request_id[0])
+        buf_printf(out, "\"requestId\":\"%s\",", request_id);
+}
+
+/* The object as it is, with the context in front where it has none; false where it is no object. */
+static bool add_object(struct buf *out, const char *line, size_t len, const char *request_id,
+                       const char *arn)
+{
+    struct error err;
+    auto_json struct json_object *o = NULL;
+    size_t brace = strspn(line, " \t");
+    if (line[brace] != '{' || json_parse(line, len, JSON_DEPTH, &o, &err) < 0)
+        return false;
+    bool own = json_get(o, "executionArn") || json_get(o, "durableExecutionArn");
+    if (own || json_object_object_length(o) == 0) {
+        buf_add(out, line, len);
+        return true;
+    }
+    buf_add_char(out, '{');
+    add_context(out, json_get(o, "requestId") ? "" : request_id, arn);
+    buf_add(out, line + brace + 1, len - brace - 1);
+    return true;
+}
+
+void function_log_line(struct buf *out, const char *line, size_t len, int64_t wall_ms,
+                       const char *request_id, const char *execution_arn)
+{
+    if (!add_object(out, line, len, request_id, execution_arn)) {
+        char time[CLOCK_TEXT];
+        clock_format(wall_ms, time);
+        buf_add_char(out, '{');
+        add_context(out, request_id, execution_arn);
+        buf_printf(out, "\"timestamp\":\"%s\",\"message\":", time);
+        buf_add_json(out, line, len);
+        buf_add_char(out, '}');
+    }
+    buf_add_char(out, '\n');
+}
+
+/* ---- the pipe ----------------------------------------------------------------------------------
+ */
+
+static void write_out(struct function_log *log, const struct buf *text)
+{
+    size_t done = 0;
+    while (done < text->len) {
+        ssize_t n = write(log->file, text->data + done, text->len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return; /* a full disk loses log lines, not work */
+        done += (size_t)n;
+    }
+}
+
+static void add_line(struct function_log *log, struct buf *text, const char *line, size_t len)
+{
+    if (len == 0)
+        return;
+    function_log_line(text, line, len, clock_wall_ms(log->local->clock), log->request_id, log->arn);
+}
+
+/* Whole lines, and the rest where it has grown too long, or at the `end`. */
+static void take_lines(struct function_log *log, bool end)
+{
+    auto_buf struct buf text = BUF_INIT(16U << 20);
+    const char *p = buf_str(&log->rest), *newline;
+    size_t left = log->rest.len;
+    while ((newline = memchr(p, '\n', left))) {
+        size_t len = (size_t)(newline - p);
+        add_line(log, &text, p, len);
+        p += len + 1;
+        left -= len + 1;
+    }
+    while (left >= LINE_MAX || (end && left > 0)) {
+        size_t len = left < LINE_MAX ? left : utf8_cut(p, left, LINE_MAX);
+        add_line(log, &text, p, len ? len : left);
+        len = len ? len : left;
+        p += len;
+        left -= len;
+    }
+    write_out(log, &text);
+    size_t used = log->rest.len - left;
+    if (left > 0 && used > 0)
+        memmove(log->rest.data, log->rest.data + used, left);
+    log->rest.len = left;
+    if (log->rest.data)
+        log->rest.data[left] = '\0';
+}
+
+/* False at the end: nobody has the other end any more. */
+static bool read_more(struct function_log *log)
+{
+    char chunk[65536];
+    for (;;) {
+        ssize_t n = read(log->pipe, chunk, sizeof(chunk));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN;
+        buf_add(&log->rest, chunk, (size_t)n);
+        take_lines(log, false);
+        if ((size_t)n < sizeof(chunk))
+            return true;
+    }
+}
+
+void function_log_drain(struct function_log *log)
+{
+    read_more(log);
+}
+
+static void on_readable(void *arg)
+{
+    struct function_log *log = arg;
+    if (!read_more(log))
+        loop_unwatch(log->local->loop, log->pipe);
+}
+
+void function_log_of(struct function_log *log, const char *request_id, const char *execution_arn)
+{
+    read_more(log);
+    take_lines(log, true);
+    log->arn[0] = log->request_id[0] = '\0';
+    if (request_id)
+        memcpy(log->request_id, request_id, sizeof(log->request_id));
+    if (execution_arn && strlen(execution_arn) < sizeof(log->arn))
+        memcpy(log->arn, execution_arn, strlen(execution_arn) + 1);
+}
+
+static int open_file(const struct local *local, const char *function, struct error *err)
+{
+    auto_free char *dir = mem_printf("%s/logs", store_dir(local->store));
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+        return error_set_errno(err, errno, "cannot make the folder %s", dir);
+    auto_free char *path = mem_printf("%s/%s.log", dir, function);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : error_set_errno(err, errno, "cannot open %s", path);
+}
+
+struct function_log *function_log_open(const struct local *local, const char *function, int *out,
+                                       struct error *err)
+{
+    int ends[2];
+    auto_close int file = open_file(local, function, err);
+    if (file < 0)
+        return NULL;
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        error_set_errno(err, errno, "cannot make a pipe for %s", function);
+        return NULL;
+    }
+    /* Without the larger size a process that prints much only waits more often. */
+    (void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
+    struct function_log *log = mem_alloc(sizeof(*log));
+    log->local = local;
+    log->file = file;
+    file = -1;
+    log->pipe = ends[0];
+    buf_init(&log->rest, 2 * LINE_MAX);
+    *out = ends[1];
+    if (fcntl(log->pipe, F_SETFL, O_NONBLOCK) == 0 &&
+        loop_watch(local->loop, log->pipe, on_readable, log, err) == 0)
+        return log;
+    function_log_close(log);
+    mem_close_fd(out);
+    return NULL;
+}
+
+void function_log_close(struct function_log *log)
+{
+    if (!log)
+        return;
+    read_more(log);
+    take_lines(log, true);
+    loop_unwatch(log->local->loop, log->pipe);
+    mem_close_fd(&log->pipe);
+    mem_close_fd(&log->file);
+    buf_release(&log->rest);
+    free(log);
+}
