@@ -86,84 +86,82 @@ Test(config, defaults_hold_for_every_function_that_does_not_say_otherwise)
     config_free(c);
 }
 
-Test(config, names_the_place_of_what_is_wrong)
-{
 #define WITH(members)     "{\"credentials\":{\"k\":\"s\"}," members "}"
 #define FUNCTION(members) WITH("\"functions\":{\"f\":{" members "}}")
-    static const struct {
-        const char *text, *place;
-    } cases[] = {
-        { "x", "test.json: not JSON" },
-        { "[]", "test.json: must be a JSON object" },
-        { "{}", "test.json: /credentials: is missing" },
-        { "{\"credentials\":{}}", "/credentials: " },
-        { "{\"credentials\":{\"k\":1}}", "/credentials/k: " },
-        { "{\"credentials\":{\"k\":\"\"}}", "/credentials: " },
-        { WITH("\"extra\":1"), "/extra: " },
-        { WITH("\"accountId\":\"1\""), "/accountId: " },
-        { WITH("\"region\":7"), "/region: " },
-        { WITH("\"functions\":[]"), "/functions: " },
-        { WITH("\"functions\":{\"a b\":{\"command\":[\"x\"]}}"), "/functions/a b: " },
-        { FUNCTION(""), "/functions/f/command: " },
-        { FUNCTION("\"command\":[1]"), "/functions/f/command/0: " },
-        { FUNCTION("\"command\":[\"x\"],\"runtimeApi\":\"127.0.0.1:9\""), "/functions/f: " },
-        { FUNCTION("\"runtimeApi\":\"9001\""), "/functions/f/runtimeApi: " },
-        { FUNCTION("\"runtimeApi\":\"a:1\",\"handler\":\"h\""), "/functions/f/handler: " },
-        { FUNCTION("\"command\":[\"x\"],\"memoryMegabytes\":64"),
-          "/functions/f/memoryMegabytes: " },
-        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":91}"),
-          "/functions/f/durable/retentionDays: " },
-        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":1,\"retentionSeconds\":1}"),
-          "/functions/f/durable: " },
-        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retry\":{\"times\":1}}"),
-          "/functions/f/durable/retry/times: " },
-        { WITH("\"functionDefaults\":[]"), "/functionDefaults: " },
-        { WITH("\"functionDefaults\":{\"durable\":{\"x\":1}},\"functions\":{\"f\":{\"command\":"
-               "[\"x\"]}}"),
-          "/functions/f/durable/x: " },
-        { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A=B\":\"\"}"),
-          "/functions/f/environment/A=B: " },
-        { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A\":null}"),
-          "/functions/f/environment/A: " },
-        { FUNCTION("\"command\":[\"x\"],\"version\":\"one\""), "/functions/f/version: " },
-        { FUNCTION("\"command\":[\"x\"],\"aliases\":{\"live\":\"2\"}"),
-          "/functions/f/aliases/live: " },
-        { FUNCTION("\"command\":[\"x\"],\"aliases\":{\"1\":\"1\"}"), "/functions/f/aliases/1: " },
-        { FUNCTION("\"command\":[\"x\"],\"timeoutSeconds\":901"), "/functions/f/timeoutSeconds: " },
-        { FUNCTION("\"command\":[\"x\"],\"maxConcurrency\":0"), "/functions/f/maxConcurrency: " },
-        { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":91}"),
-          "/functions/f/durable/retentionDays: " },
-        { FUNCTION("\"command\":[\"x\"],\"durable\":true"), "/functions/f/durable: " },
-        { WITH("\"taskDefinitions\":{\"t\":{}}"), "/taskDefinitions/t/containers: " },
-        { WITH("\"taskDefinitions\":{\"t\":{\"containers\":[]}}"),
-          "/taskDefinitions/t/containers: " },
-        { WITH("\"taskDefinitions\":{\"t\":{\"containers\":[{}]}}"),
-          "/taskDefinitions/t/containers/0/name: " },
-        { WITH("\"httpApi\":[{\"path\":\"x\",\"function\":\"f\"}]"), "/httpApi/0/path: " },
-        { WITH("\"httpApi\":[{\"path\":\"/x\"}]"), "/httpApi/0: " },
-        { WITH("\"httpApi\":[{\"path\":\"/x\",\"function\":\"f\"}]"), "/httpApi/0/function: " },
-        { WITH("\"httpApi\":[{\"path\":\"/x\",\"proxy\":\"ftp://a\"}]"), "/httpApi/0/proxy: " },
-        { WITH("\"events\":[]"), "/events: " },
-        { WITH("\"events\":{}"), "/events/function: " },
-        { WITH("\"events\":{\"function\":\"f\"}"), "/events/function: " },
-        { WITH("\"functions\":{\"f\":{\"command\":[\"x\"],\"durable\":{}}},"
-               "\"events\":{\"function\":\"f\"}"),
-          "/events/function: " },
-        { WITH("\"events\":{\"function\":\"f\",\"ecs\":[\"DONE\"]}"), "/events/ecs/0: " },
-        { WITH("\"events\":{\"function\":\"f\",\"ecs\":[\"STOPPED\",\"STOPPED\"]}"),
-          "/events/ecs/1: " },
-        { WITH("\"events\":{\"function\":\"f\",\"executions\":[7]}"), "/events/executions/0: " },
-        { WITH("\"events\":{\"function\":\"f\",\"executions\":[\"PENDING\"]}"),
-          "/events/executions/0: " },
-        { WITH("\"events\":{\"function\":\"f\",\"more\":1}"), "/events/more: " },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+static const struct {
+    const char *text, *place;
+} wrong[] = {
+    { "x", "test.json: not JSON" },
+    { "[]", "test.json: must be a JSON object" },
+    { "{}", "test.json: /credentials: is missing" },
+    { "{\"credentials\":{}}", "/credentials: " },
+    { "{\"credentials\":{\"k\":1}}", "/credentials/k: " },
+    { "{\"credentials\":{\"k\":\"\"}}", "/credentials: " },
+    { WITH("\"extra\":1"), "/extra: " },
+    { WITH("\"accountId\":\"1\""), "/accountId: " },
+    { WITH("\"region\":7"), "/region: " },
+    { WITH("\"functions\":[]"), "/functions: " },
+    { WITH("\"functions\":{\"a b\":{\"command\":[\"x\"]}}"), "/functions/a b: " },
+    { FUNCTION(""), "/functions/f/command: " },
+    { FUNCTION("\"command\":[1]"), "/functions/f/command/0: " },
+    { FUNCTION("\"command\":[\"x\"],\"runtimeApi\":\"127.0.0.1:9\""), "/functions/f: " },
+    { FUNCTION("\"runtimeApi\":\"9001\""), "/functions/f/runtimeApi: " },
+    { FUNCTION("\"runtimeApi\":\"a:1\",\"handler\":\"h\""), "/functions/f/handler: " },
+    { FUNCTION("\"command\":[\"x\"],\"memoryMegabytes\":64"), "/functions/f/memoryMegabytes: " },
+    { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":91}"),
+      "/functions/f/durable/retentionDays: " },
+    { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":1,\"retentionSeconds\":1}"),
+      "/functions/f/durable: " },
+    { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retry\":{\"times\":1}}"),
+      "/functions/f/durable/retry/times: " },
+    { WITH("\"functionDefaults\":[]"), "/functionDefaults: " },
+    { WITH("\"functionDefaults\":{\"durable\":{\"x\":1}},\"functions\":{\"f\":{\"command\":"
+           "[\"x\"]}}"),
+      "/functions/f/durable/x: " },
+    { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A=B\":\"\"}"),
+      "/functions/f/environment/A=B: " },
+    { FUNCTION("\"command\":[\"x\"],\"environment\":{\"A\":null}"),
+      "/functions/f/environment/A: " },
+    { FUNCTION("\"command\":[\"x\"],\"version\":\"one\""), "/functions/f/version: " },
+    { FUNCTION("\"command\":[\"x\"],\"aliases\":{\"live\":\"2\"}"), "/functions/f/aliases/live: " },
+    { FUNCTION("\"command\":[\"x\"],\"aliases\":{\"1\":\"1\"}"), "/functions/f/aliases/1: " },
+    { FUNCTION("\"command\":[\"x\"],\"timeoutSeconds\":901"), "/functions/f/timeoutSeconds: " },
+    { FUNCTION("\"command\":[\"x\"],\"maxConcurrency\":0"), "/functions/f/maxConcurrency: " },
+    { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retentionDays\":91}"),
+      "/functions/f/durable/retentionDays: " },
+    { FUNCTION("\"command\":[\"x\"],\"durable\":true"), "/functions/f/durable: " },
+    { WITH("\"taskDefinitions\":{\"t\":{}}"), "/taskDefinitions/t/containers: " },
+    { WITH("\"taskDefinitions\":{\"t\":{\"containers\":[]}}"), "/taskDefinitions/t/containers: " },
+    { WITH("\"taskDefinitions\":{\"t\":{\"containers\":[{}]}}"),
+      "/taskDefinitions/t/containers/0/name: " },
+    { WITH("\"httpApi\":[{\"path\":\"x\",\"function\":\"f\"}]"), "/httpApi/0/path: " },
+    { WITH("\"httpApi\":[{\"path\":\"/x\"}]"), "/httpApi/0: " },
+    { WITH("\"httpApi\":[{\"path\":\"/x\",\"function\":\"f\"}]"), "/httpApi/0/function: " },
+    { WITH("\"httpApi\":[{\"path\":\"/x\",\"proxy\":\"ftp://a\"}]"), "/httpApi/0/proxy: " },
+    { WITH("\"events\":[]"), "/events: " },
+    { WITH("\"events\":{}"), "/events/function: " },
+    { WITH("\"events\":{\"function\":\"f\"}"), "/events/function: " },
+    { WITH("\"functions\":{\"f\":{\"command\":[\"x\"],\"durable\":{}}},"
+           "\"events\":{\"function\":\"f\"}"),
+      "/events/function: " },
+    { WITH("\"events\":{\"function\":\"f\",\"ecs\":[\"DONE\"]}"), "/events/ecs/0: " },
+    { WITH("\"events\":{\"function\":\"f\",\"ecs\":[\"STOPPED\",\"STOPPED\"]}"),
+      "/events/ecs/1: " },
+    { WITH("\"events\":{\"function\":\"f\",\"executions\":[7]}"), "/events/executions/0: " },
+    { WITH("\"events\":{\"function\":\"f\",\"executions\":[\"PENDING\"]}"),
+      "/events/executions/0: " },
+    { WITH("\"events\":{\"function\":\"f\",\"more\":1}"), "/events/more: " },
+};
+
+Test(config, names_the_place_of_what_is_wrong)
+{
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct error err;
-        struct config *c = parse(cases[i].text, &err);
-        cr_expect_null(c, "%s", cases[i].text);
+        struct config *c = parse(wrong[i].text, &err);
+        cr_expect_null(c, "%s", wrong[i].text);
         config_free(c);
         cr_expect_eq(err.code, ERR_INVALID);
-        cr_expect_not_null(strstr(err.msg, cases[i].place), "%s: %s", cases[i].text, err.msg);
+        cr_expect_not_null(strstr(err.msg, wrong[i].place), "%s: %s", wrong[i].text, err.msg);
     }
 }
 
