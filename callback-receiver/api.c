@@ -12,16 +12,18 @@
 #include "shared/base/json.h"
 #include "shared/base/mem.h"
 
-#define PREFIX     "/v1/callbacks/"
-#define WAIT_MAX_S 30
-#define SMALL_BODY (4 << 10) /* comes with its headers: not worth a look before */
-#define JOB        (1U << TOKEN_SCOPE_JOB)
-#define LAUNCHER   (1U << TOKEN_SCOPE_LAUNCHER)
+#define PREFIX       "/v1/callbacks/"
+#define WAIT_MAX_S   30
+#define SMALL_BODY   (4 << 10) /* comes with its headers: not worth a look before */
+#define BEAT_PERIODS 64
+#define JOB          (1U << TOKEN_SCOPE_JOB)
+#define LAUNCHER     (1U << TOKEN_SCOPE_LAUNCHER)
 
 struct api {
     struct api_config cfg;
     atomic_size_t asked; /* requests that the writer has */
     atomic_bool draining;
+    atomic_uint turns[BEAT_PERIODS]; /* of registrations, by their period (callback_beat) */
 };
 
 /* A request on its way through the writer. */
@@ -57,7 +59,10 @@ static int prepare_register(struct ask *ask, const struct report_body *body, str
 {
     if (report_registration(body, &ask->registration, err) < 0)
         return -1;
-    ask->op.registration = ask->registration.r;
+    struct callback_registration *r = &ask->op.registration;
+    *r = ask->registration.r;
+    if (r->engine_heartbeat_s > 0)
+        r->turn = atomic_fetch_add(&ask->api->turns[r->engine_heartbeat_s % BEAT_PERIODS], 1);
     ask->op.payload.len = ask->registration.input_len;
     ask->op.payload.text = MOVE(ask->registration.input);
     return 0;
@@ -473,6 +478,9 @@ struct api *api_new(const struct api_config *cfg)
 {
     struct api *a = mem_alloc(sizeof(*a));
     a->cfg = *cfg;
+    /* Not all receivers that share a store begin with the same slot. */
+    for (size_t i = 0; i < BEAT_PERIODS; i++)
+        atomic_store(&a->turns[i], (unsigned)clock_mono_us() % 3600);
     return a;
 }
 

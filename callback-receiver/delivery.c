@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "callback-receiver/pace.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
@@ -66,6 +65,11 @@ void delivery_kick(struct delivery *d)
     plan(d, 0);
 }
 
+struct pace *delivery_pace(struct delivery *d)
+{
+    return d->pace;
+}
+
 double delivery_rate(struct delivery *d)
 {
     return pace_rate(d->pace);
@@ -76,14 +80,16 @@ enum callback_attempt_outcome delivery_classify(const struct error *err)
     switch (err->code) {
     case ERR_NONE:
         return CALLBACK_ATTEMPT_OK;
+    /* Only Lambda's own word is final, which has a name: not a 404 of a proxy or of a wrong
+     * address, nor an error of this side. */
     case ERR_GONE:
     case ERR_NOT_FOUND:
-        return CALLBACK_ATTEMPT_GONE;
+        return err->type[0] ? CALLBACK_ATTEMPT_GONE : CALLBACK_ATTEMPT_RETRY;
     case ERR_INVALID:
     case ERR_TOO_LARGE:
-    case ERR_CONFLICT: /* only Lambda's own word is final, not an error of this side */
-        return err->detail >= 400 && err->detail < 500 ? CALLBACK_ATTEMPT_REFUSED
-                                                       : CALLBACK_ATTEMPT_RETRY;
+    case ERR_CONFLICT:
+        return err->type[0] && err->detail >= 400 && err->detail < 500 ? CALLBACK_ATTEMPT_REFUSED
+                                                                       : CALLBACK_ATTEMPT_RETRY;
     case ERR_NET: /* where no connection came to be, nothing was sent */
         return err->detail == CURLE_COULDNT_RESOLVE_HOST || err->detail == CURLE_COULDNT_CONNECT ||
                        err->detail == CURLE_SSL_CONNECT_ERROR ||
@@ -158,11 +164,14 @@ static void attempt(struct worker *w, const struct store_item *item, struct call
     const char *body = item->body.text ? item->body.text : "";
     const struct clock *clock = w->delivery->clock;
     int64_t began = clock_mono_us();
+    aws_set_traceparent(w->aws, c->traceparent);
     int rc = c->report_kind == CALLBACK_SUCCESS
                  ? lambda_callback_success(w->aws, c->callback_id, body, item->body.len, &err)
                  : lambda_callback_failure(w->aws, c->callback_id, body, &err);
     metrics_time(&w->delivery->cfg.metrics->call_time, clock_mono_us() - began);
-    pace_answered(w->delivery->pace, rc < 0 && err.code == ERR_THROTTLED,
+    /* Where access is denied, all that waits need not ask in one go either. */
+    pace_answered(w->delivery->pace,
+                  rc < 0 && (err.code == ERR_THROTTLED || err.code == ERR_DENIED),
                   rc < 0 ? aws_retry_after_ms(w->aws) : -1, clock_mono_ms(clock));
     *a = (struct callback_attempt){ .outcome = CALLBACK_ATTEMPT_OK, .error = text };
     text[0] = '\0';

@@ -7,6 +7,7 @@
 #define RECEIVER_DELIVERY_H
 
 #include "callback-receiver/metrics.h"
+#include "callback-receiver/pace.h"
 #include "callback-receiver/waiters.h"
 #include "callback-receiver/writer.h"
 #include "shared/aws/aws.h"
@@ -32,6 +33,8 @@ void delivery_stop(struct delivery *d);
 /* Something may be due now. */
 void delivery_kick(struct delivery *d);
 
+/* The pace that heartbeats share (beats.h). Borrowed. */
+struct pace *delivery_pace(struct delivery *d);
 /* Calls a second that a throttling engine leaves; 0: no limit (pace.h). */
 double delivery_rate(struct delivery *d);
 

@@ -7,7 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 
-#define TICK_MS     500
+#define TICK_MS     500  /* less than BEATS_AHEAD_MS */
 #define HELD_UP_MS  5000 /* a tick so late that the receiver did not hear its jobs either */
 #define JUDGE_LIMIT 100  /* of one transaction */
 #define PURGE_MS    60000
@@ -16,6 +16,7 @@
 struct liveness {
     struct writer *writer;
     struct delivery *delivery;
+    struct beats *beats;
     struct metrics *metrics;
     struct log *log;
     pthread_t thread;
@@ -34,12 +35,14 @@ static int run(struct liveness *l, struct store_op *op)
 
 static int judge(struct liveness *l)
 {
-    struct store_op op = { .action = STORE_JUDGE, .limit = JUDGE_LIMIT };
+    struct store_op op = { .action = STORE_JUDGE,
+                           .limit = JUDGE_LIMIT,
+                           .ahead_ms = BEATS_AHEAD_MS };
     int rc = run(l, &op);
     bool any = false;
     for (size_t i = 0; rc == 0 && i < op.count; i++) {
         const struct callback *c = &op.items[i].record;
-        if (c->state != CALLBACK_ACCEPTED)
+        if (op.items[i].at_ms > 0 || c->state != CALLBACK_ACCEPTED)
             continue;
         any = true;
         metrics_add(l->metrics, METRIC_JUDGED);
@@ -47,6 +50,8 @@ static int judge(struct liveness *l)
                  log_str("as", c->first_heartbeat_ms ? "Task.HeartbeatLost" : "Task.StartTimeout"),
                  log_int("lastContactMs", c->last_contact_ms));
     }
+    if (rc == 0 && op.count > 0)
+        beats_plan(l->beats, op.items, op.count, op.now_ms);
     /* Another receiver that shares the store may have left work behind. */
     any |= rc == 0 && op.next_ms > 0 && op.next_ms <= op.now_ms;
     store_op_release(&op);
@@ -100,11 +105,13 @@ static void *loop(void *arg)
 }
 
 struct liveness *liveness_start(struct writer *writer, struct delivery *delivery,
-                                struct metrics *metrics, struct log *log, struct error *err)
+                                struct beats *beats, struct metrics *metrics, struct log *log,
+                                struct error *err)
 {
     struct liveness *l = mem_alloc(sizeof(*l));
     l->writer = writer;
     l->delivery = delivery;
+    l->beats = beats;
     l->metrics = metrics;
     l->log = log;
     pthread_mutex_init(&l->lock, NULL);

@@ -1,17 +1,19 @@
-/* liveness.h - judges silent jobs, and forgets callbacks whose life is over.
+/* liveness.h - judges silent jobs, says when heartbeats to Lambda are due, and forgets callbacks
+ * whose life is over.
  *
  * Silence counts only while the receiver could hear: after its start, and whenever it was held up
  * itself (the store away, the process stopped), all jobs get their whole heartbeat period again. */
 #ifndef RECEIVER_LIVENESS_H
 #define RECEIVER_LIVENESS_H
 
+#include "callback-receiver/beats.h"
 #include "callback-receiver/delivery.h"
 
 struct liveness;
 
 /* All borrowed. The store has run STORE_START before. NULL with *err where no thread can be had. */
 struct liveness *liveness_start(struct writer *writer, struct delivery *delivery,
-                                struct metrics *metrics, struct log *log,
+                                struct beats *beats, struct metrics *metrics, struct log *log,
                                 struct error *err) CHECKED;
 /* Takes NULL. */
 void liveness_stop(struct liveness *l);

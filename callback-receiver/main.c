@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "callback-receiver/api.h"
+#include "callback-receiver/beats.h"
 #include "callback-receiver/config.h"
 #include "callback-receiver/liveness.h"
 #include "callback-receiver/ops.h"
@@ -26,6 +27,7 @@ struct receiver {
     struct writer *writer;
     struct waiters *waiters;
     struct delivery *delivery;
+    struct beats *beats;
     struct liveness *liveness;
     struct api *api;
     struct ops *ops;
@@ -147,7 +149,15 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
     r->delivery = delivery_start(&delivery, err);
     if (!r->delivery)
         return -1;
-    r->liveness = liveness_start(r->writer, r->delivery, &r->metrics, log, err);
+    r->beats = beats_start(&(struct beats_config){ .aws = &cfg->aws,
+                                                   .writer = r->writer,
+                                                   .pace = delivery_pace(r->delivery),
+                                                   .metrics = &r->metrics,
+                                                   .log = log },
+                           err);
+    if (!r->beats)
+        return -1;
+    r->liveness = liveness_start(r->writer, r->delivery, r->beats, &r->metrics, log, err);
     if (!r->liveness)
         return -1;
     r->api = api_new(&(struct api_config){ .keys = r->keys,
@@ -175,6 +185,7 @@ static void stop(struct receiver *r)
     if (r->api)
         api_drain(r->api);
     liveness_stop(r->liveness);
+    beats_stop(r->beats);
     delivery_stop(r->delivery);
     waiters_stop(r->waiters);
     httpd_stop(r->http);

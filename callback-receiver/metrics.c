@@ -39,9 +39,10 @@ static const struct {
     [METRIC_ENDED_UNCONFIRMED] = { "ended_total", "{state=\"unconfirmed\"}", "" },
     [METRIC_ENDED_DEAD] = { "ended_total", "{state=\"dead\"}", "" },
     [METRIC_BEATS_OK] = { "engine_heartbeats_total", "{outcome=\"ok\"}",
-                          "Heartbeats sent to Lambda." },
+                          "Heartbeats for Lambda; skipped: reports needed the calls." },
     [METRIC_BEATS_GONE] = { "engine_heartbeats_total", "{outcome=\"gone\"}", "" },
     [METRIC_BEATS_FAILED] = { "engine_heartbeats_total", "{outcome=\"failed\"}", "" },
+    [METRIC_BEATS_SKIPPED] = { "engine_heartbeats_total", "{outcome=\"skipped\"}", "" },
 };
 
 static const char *const route_names[METRICS_ROUTES] = {

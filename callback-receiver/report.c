@@ -239,9 +239,13 @@ static int read_names(struct json_object *o, struct report_registration *out, st
 int report_registration(const struct report_body *body, struct report_registration *out,
                         struct error *err)
 {
-    static const char *const known[] = {
-        "input", "heartbeatSeconds", "startTimeoutSeconds", "workflow", "job", NULL
-    };
+    static const char *const known[] = { "input",
+                                         "heartbeatSeconds",
+                                         "startTimeoutSeconds",
+                                         "engineHeartbeatSeconds",
+                                         "workflow",
+                                         "job",
+                                         NULL };
     auto_json struct json_object *o = NULL;
     memset(out, 0, sizeof(*out));
     out->r.heartbeat_s = CALLBACK_HEARTBEAT_S;
@@ -250,7 +254,9 @@ int report_registration(const struct report_body *body, struct report_registrati
     if (parse_object(body, known, &o, err) < 0 || read_names(o, out, err) < 0 ||
         json_field_int(o, "", "heartbeatSeconds", 1, 31 * 86400, &out->r.heartbeat_s, err) < 0 ||
         json_field_int(o, "", "startTimeoutSeconds", 0, 366 * 86400, &out->r.start_timeout_s, err) <
-            0)
+            0 ||
+        json_field_int(o, "", "engineHeartbeatSeconds", REPORT_BEAT_MIN_S, 31 * 86400,
+                       &out->r.engine_heartbeat_s, err) < 0)
         return -1;
     size_t len;
     const char *input = json_text(json_get(o, "input"), &len);

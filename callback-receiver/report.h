@@ -15,6 +15,7 @@
 #define REPORT_BODY_MAX     (REPORT_INPUT_MAX + (64U << 10)) /* bytes of any request */
 #define REPORT_PROGRESS_MAX (16U << 10)                      /* bytes of a heartbeat */
 #define REPORT_MESSAGE_MAX  1024                             /* bytes of its message */
+#define REPORT_BEAT_MIN_S   3 /* of engineHeartbeatSeconds: a call a second */
 
 struct report_body {
     const char *type; /* Content-Type, or NULL */

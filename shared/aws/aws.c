@@ -30,6 +30,7 @@ struct aws {
     int64_t timeout_ms;
     const atomic_bool *cancel;
     int64_t retry_after_ms;
+    char traceparent[56];
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -125,6 +126,11 @@ void aws_set_retry(struct aws *a, unsigned attempts, int64_t base_ms, int64_t ca
     a->retry.attempts = attempts;
     a->retry.base_ms = base_ms;
     a->retry.cap_ms = cap_ms;
+}
+
+void aws_set_traceparent(struct aws *a, const char *traceparent)
+{
+    snprintf(a->traceparent, sizeof(a->traceparent), "%s", traceparent ? traceparent : "");
 }
 
 void aws_set_timeout(struct aws *a, int64_t timeout_ms)
@@ -266,7 +272,7 @@ static struct head head_make(const struct aws_call *call, const char *host)
     size_t count = 0;
     while (call->headers && call->headers[count].name)
         count++;
-    struct head h = { mem_array(count + 5, sizeof(*h.sent)),
+    struct head h = { mem_array(count + 6, sizeof(*h.sent)),
                       mem_array(count + 2, sizeof(*h.sent)) };
     size_t n = 0;
     size_t signed_count = 0;
@@ -314,6 +320,8 @@ static int try_once(struct aws *a, const struct aws_call *call, struct http_requ
         *end++ = (struct http_header){ "X-Amz-Date", s.date };
         if (keys.session_token)
             *end++ = (struct http_header){ "X-Amz-Security-Token", keys.session_token };
+        if (a->traceparent[0])
+            *end++ = (struct http_header){ "traceparent", a->traceparent };
         *end = (struct http_header){ "Authorization", buf_str(&s.authorization) };
         req->headers = head.sent;
         rc = http_send(a->http, req, resp, err);

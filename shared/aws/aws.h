@@ -85,6 +85,9 @@ void aws_set_retry(struct aws *a, unsigned attempts, int64_t base_ms, int64_t ca
  */
 void aws_set_timeout(struct aws *a, int64_t timeout_ms);
 void aws_set_cancel(struct aws *a, const atomic_bool *cancel);
+/* Sent with each later call as `traceparent` (W3C), unsigned, since what lies between may change
+ * it; copied; NULL or "": none. */
+void aws_set_traceparent(struct aws *a, const char *traceparent);
 /* No try is begun after, or lasts past, this time of the clock's mono_ms; 0 (the default): none. */
 void aws_set_deadline(struct aws *a, int64_t deadline_ms);
 /* How long the last call's last error answer asked to wait (Retry-After), or -1. Up to 20 s are

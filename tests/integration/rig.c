@@ -5,145 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/base/clock.h"
-#include "shared/base/encode.h"
 #include "shared/base/json.h"
-
-#define PATH_PREFIX "/2025-12-01/durable-execution-callbacks/"
-#define WAIT_MS     15000
-
-struct rig {
-    char dir[64];
-    char log[96];
-    char *url;
-    char *ops_url;
-    struct program *program;
-    struct httpd *lambda;
-    struct http_client *client;
-    pthread_mutex_t lock;
-    /* Under lock. */
-    enum rig_lambda first, then;
-    unsigned first_left;
-    unsigned calls;
-    bool odd; /* a call that makes no sense */
-    struct rig_call last;
-    struct httpd_request *hanging[16];
-    size_t hanging_count;
-};
-
-/* ---- Lambda -------------------------------------------------------------------------------- */
-
-/* Not on the test's thread: nothing may be asserted here. */
-static void note(struct rig *r, struct httpd_request *req)
-{
-    const char *path = httpd_path(req), *verb = strrchr(path, '/');
-    size_t len;
-    const char *body = httpd_body(req, &len);
-    r->calls++;
-    if (strncmp(path, PATH_PREFIX, strlen(PATH_PREFIX)) != 0 ||
-        !httpd_header(req, "Authorization")) {
-        r->odd = true;
-        return;
-    }
-    const char *id = path + strlen(PATH_PREFIX);
-    auto_free char *decoded = decode_percent(id, (size_t)(verb - id));
-    snprintf(r->last.verb, sizeof(r->last.verb), "%s", verb + 1);
-    snprintf(r->last.callback_id, sizeof(r->last.callback_id), "%s", decoded ? decoded : "?");
-    free(r->last.body);
-    r->last.body = mem_dup_len(body, len);
-}
-
-static void error_answer(struct httpd_request *req, int status, const char *code)
-{
-    struct httpd_header headers[] = { { "x-amzn-ErrorType", code }, { NULL, NULL } };
-    httpd_reply_json(req, status, "{\"message\":\"as ordered\"}", headers);
-}
-
-static void on_lambda(struct httpd_request *req, void *arg)
-{
-    struct rig *r = arg;
-    pthread_mutex_lock(&r->lock);
-    note(r, req);
-    enum rig_lambda what = r->first_left > 0 ? r->first : r->then;
-    r->first_left -= r->first_left > 0;
-    if (what == RIG_HANGS) {
-        httpd_park(req);
-        r->hanging[r->hanging_count++] = req;
-    }
-    pthread_mutex_unlock(&r->lock);
-    switch (what) {
-    case RIG_TAKES:
-        httpd_reply_json(req, 200, "{}", NULL);
-        break;
-    case RIG_THROTTLES:
-        error_answer(req, 429, "TooManyRequestsException");
-        break;
-    case RIG_FAILS:
-        error_answer(req, 500, "ServiceException");
-        break;
-    case RIG_DENIES:
-        error_answer(req, 403, "AccessDeniedException");
-        break;
-    case RIG_REFUSES:
-        error_answer(req, 400, "InvalidParameterValueException");
-        break;
-    case RIG_CLOSED:
-        error_answer(req, 400, "CallbackTimeoutException");
-        break;
-    case RIG_CUTS:
-        httpd_abort(req);
-        break;
-    case RIG_HANGS:
-        break;
-    }
-}
-
-void rig_lambda(struct rig *r, enum rig_lambda first, unsigned count, enum rig_lambda then)
-{
-    pthread_mutex_lock(&r->lock);
-    r->first = first;
-    r->first_left = count;
-    r->then = then;
-    pthread_mutex_unlock(&r->lock);
-}
-
-void rig_release_calls(struct rig *r)
-{
-    pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; i < r->hanging_count; i++)
-        httpd_reply_json(r->hanging[i], 200, "{}", NULL);
-    r->hanging_count = 0;
-    pthread_mutex_unlock(&r->lock);
-}
-
-unsigned rig_calls(struct rig *r)
-{
-    pthread_mutex_lock(&r->lock);
-    unsigned calls = r->calls;
-    pthread_mutex_unlock(&r->lock);
-    return calls;
-}
-
-struct rig_call rig_last_call(struct rig *r)
-{
-    pthread_mutex_lock(&r->lock);
-    struct rig_call call = r->last;
-    call.body = mem_dup(r->last.body ? r->last.body : "");
-    pthread_mutex_unlock(&r->lock);
-    return call;
-}
-
-void rig_await_calls(struct rig *r, unsigned count)
-{
-    int64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
-    while (rig_calls(r) < count) {
-        cr_assert_lt(clock_mono_ms(clock_system()), until, "Lambda saw %u calls, not %u",
-                     rig_calls(r), count);
-        clock_sleep_ms(clock_system(), 5);
-    }
-}
+#include "tests/integration/rig_internal.h"
 
 /* ---- the receiver -------------------------------------------------------------------------- */
 
@@ -170,37 +37,50 @@ static const char *text_of(const char *variable)
     return value ? value : "";
 }
 
-static void start_receiver(struct rig *r, const char *const *more)
+/* Takes `text` ("NAME=value", new memory) into the environment; a NAME that is there is replaced.
+ */
+static void put_env(char **env, char *text)
 {
-    auto_free char *path = mem_printf("%s/callback-receiver", bin_dir());
-    auto_free char *endpoint = mem_printf("AWS_ENDPOINT_URL=http://%s", httpd_address(r->lambda));
-    auto_free char *store = mem_printf("CALLBACK_STORE=sqlite:%s/c.db", r->dir);
-    const char *env[32] = { "LISTEN=127.0.0.1:0",
-                            "OPS_LISTEN=127.0.0.1:0",
-                            "CALLBACK_TOKEN_KEYS=" RIG_KEYS,
-                            "AWS_REGION=us-east-1",
-                            "AWS_ACCESS_KEY_ID=test",
-                            "AWS_SECRET_ACCESS_KEY=test",
-                            "RETRY_BASE_MS=20",
-                            "RETRY_CAP_MS=200",
-                            "LOG_LEVEL=debug",
-                            endpoint,
-                            store };
-    size_t n = 11;
-    while (more && *more && n < ARRAY_LEN(env) - 3)
-        env[n++] = *more++;
-    auto_free char *asan = mem_printf("ASAN_OPTIONS=%s", text_of("ASAN_OPTIONS"));
-    auto_free char *ubsan = mem_printf("UBSAN_OPTIONS=%s", text_of("UBSAN_OPTIONS"));
-    env[n++] = asan;
-    env[n++] = ubsan;
-    const char *argv[] = { path, NULL };
-    struct error err;
-    r->program = program_start(argv, env, r->log, &err);
-    cr_assert_not_null(r->program, "%s", err.msg);
-    await_ready(r);
+    size_t i = 0, name = strcspn(text, "=") + 1;
+    while (env[i] && strncmp(env[i], text, name) != 0)
+        i++;
+    cr_assert_lt(i, ENV_MAX - 1);
+    free(env[i]);
+    env[i] = text;
 }
 
-struct rig *rig_start(const char *const *env)
+static void make_env(struct rig *r, const char *const *more)
+{
+    static const char *const fixed[] = {
+        "LISTEN=127.0.0.1:0",   "OPS_LISTEN=127.0.0.1:0", "CALLBACK_TOKEN_KEYS=" RIG_KEYS,
+        "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+        "RETRY_BASE_MS=20",     "RETRY_CAP_MS=200",       "LOG_LEVEL=debug"
+    };
+    const struct rig *shared = r->shared ? r->shared : r;
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        put_env(r->env, mem_dup(fixed[i]));
+    put_env(r->env, mem_printf("AWS_ENDPOINT_URL=http://%s", httpd_address(shared->lambda)));
+    put_env(r->env, shared->redis.program ? mem_printf("CALLBACK_STORE=%s", shared->redis.url)
+                                          : mem_printf("CALLBACK_STORE=sqlite:%s/c.db", r->dir));
+    put_env(r->env, mem_printf("ASAN_OPTIONS=%s", text_of("ASAN_OPTIONS")));
+    put_env(r->env, mem_printf("UBSAN_OPTIONS=%s", text_of("UBSAN_OPTIONS")));
+    for (; more && *more; more++)
+        put_env(r->env, mem_dup(*more));
+}
+
+static enum rig_store chosen;
+
+bool rig_on(enum rig_store store)
+{
+    chosen = store;
+    if (store == RIG_REDIS && !redis_server_path()) {
+        fprintf(stderr, "skipped: redis-server is not installed\n");
+        return false;
+    }
+    return true;
+}
+
+static struct rig *start(struct rig *first, const char *const *env)
 {
     struct rig *r = mem_alloc(sizeof(*r));
     struct error err;
@@ -210,13 +90,50 @@ struct rig *rig_start(const char *const *env)
     pthread_mutex_init(&r->lock, NULL);
     http_global_init();
     r->client = http_client_new(&err);
-    struct httpd_config cfg = {
-        .listen = "127.0.0.1:0", .threads = 1, .max_body = 1U << 20, .handler = on_lambda, .arg = r
-    };
-    r->lambda = httpd_start(&cfg, &err);
-    cr_assert_not_null(r->lambda, "%s", err.msg);
-    start_receiver(r, env);
+    r->shared = first;
+    struct httpd_config cfg = { .listen = "127.0.0.1:0",
+                                .threads = 1,
+                                .max_body = 1U << 20,
+                                .handler = rig_on_lambda,
+                                .arg = r };
+    if (!first) {
+        r->lambda = httpd_start(&cfg, &err);
+        cr_assert_not_null(r->lambda, "%s", err.msg);
+        if (chosen == RIG_REDIS)
+            redis_server_start(&r->redis, NULL);
+    }
+    make_env(r, env);
+    auto_free char *path = mem_printf("%s/callback-receiver", bin_dir());
+    const char *argv[] = { path, NULL };
+    r->program = program_start(argv, (const char *const *)r->env, r->log, &err);
+    cr_assert_not_null(r->program, "%s", err.msg);
+    await_ready(r);
     return r;
+}
+
+struct rig *rig_start(const char *const *env)
+{
+    return start(NULL, env);
+}
+
+struct rig *rig_join(struct rig *first, const char *const *env)
+{
+    return start(first, env);
+}
+
+pid_t rig_pid(const struct rig *r)
+{
+    return program_pid(r->program);
+}
+
+const char *rig_dir(const struct rig *r)
+{
+    return r->dir;
+}
+
+struct redis_server *rig_redis(struct rig *r)
+{
+    return &r->redis;
 }
 
 int rig_terminate(struct rig *r)
@@ -237,6 +154,9 @@ void rig_stop(struct rig *r)
     program_free(r->program);
     rig_release_calls(r);
     httpd_stop(r->lambda);
+    redis_server_stop(&r->redis);
+    for (size_t i = 0; i < ENV_MAX; i++)
+        free(r->env[i]);
     http_client_free(r->client);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         auto_free char *path = mem_printf("%s/%s", r->dir, files[i]);
@@ -311,6 +231,55 @@ void rig_restart(struct rig *r)
     await_ready(r);
 }
 
+/* In the child: both outputs to `out`, standard input from `in`. */
+static void run_command(int in, int out, const char *const *argv, char **env)
+{
+    dup2(in, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    execve(argv[0], (char *const *)(uintptr_t)argv, env);
+    _exit(127);
+}
+
+int rig_command(struct rig *r, const char *const *arguments, const char *const *more,
+                const char *input, char **out)
+{
+    char *env[ENV_MAX] = { NULL };
+    const char *argv[24] = { NULL };
+    auto_free char *path = mem_printf("%s/callback-receiver", bin_dir());
+    FILE *in = tmpfile(), *said = tmpfile();
+    int status = 0;
+    for (size_t i = 0; r->env[i]; i++)
+        put_env(env, mem_dup(r->env[i]));
+    put_env(env, mem_printf("OPS_LISTEN=%s", r->ops_url + strlen("http://")));
+    for (; more && *more; more++)
+        put_env(env, mem_dup(*more));
+    argv[0] = path;
+    for (size_t n = 1; *arguments && n < ARRAY_LEN(argv) - 1; n++)
+        argv[n] = *arguments++;
+    cr_assert(in && said);
+    if (input)
+        fputs(input, in);
+    rewind(in);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_command(fileno(in), fileno(said), argv, env);
+    cr_assert_gt(pid, 0);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    rewind(said);
+    auto_buf struct buf b = BUF_INIT(4U << 20);
+    char chunk[4096];
+    size_t got;
+    while ((got = fread(chunk, 1, sizeof(chunk), said)) > 0)
+        buf_add(&b, chunk, got);
+    fclose(in);
+    fclose(said);
+    for (size_t i = 0; i < ENV_MAX; i++)
+        free(env[i]);
+    *out = buf_take(&b, NULL);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 char *rig_log(struct rig *r)
 {
     return read_file(r->log);
@@ -357,7 +326,7 @@ struct rig_answer rig_ask(struct rig *r, const struct rig_ask *ask)
 {
     auto_free char *url = rig_url(r, ask->callback_id, ask->what);
     auto_free char *authorization = mem_printf("Bearer %s", ask->token ? ask->token : "");
-    struct http_header headers[4] = { { NULL, NULL } };
+    struct http_header headers[5] = { { NULL, NULL } };
     size_t n = 0;
     if (ask->token)
         headers[n++] = (struct http_header){ "Authorization", authorization };
@@ -365,6 +334,8 @@ struct rig_answer rig_ask(struct rig *r, const struct rig_ask *ask)
         headers[n++] = (struct http_header){ "Content-Type", ask->type };
     if (ask->prefer)
         headers[n++] = (struct http_header){ "Prefer", ask->prefer };
+    if (ask->trace)
+        headers[n++] = (struct http_header){ "traceparent", ask->trace };
     struct http_request req = { .method = ask->method,
                                 .url = url,
                                 .headers = headers,
@@ -401,6 +372,17 @@ struct rig_answer rig_get(struct rig *r, bool ops, const char *method, const cha
         .method = method, .url = url, .headers = headers, .timeout_ms = WAIT_MS
     };
     return send_request(r, &req);
+}
+
+char *rig_ops_text(struct rig *r, const char *path)
+{
+    auto_free char *url = mem_printf("%s%s", r->ops_url, path);
+    struct http_request req = { .method = "GET", .url = url, .timeout_ms = WAIT_MS };
+    auto_response struct http_response resp = { 0 };
+    struct error err;
+    cr_assert_eq(http_send(r->client, &req, &resp, &err), 0, "%s: %s", path, err.msg);
+    cr_assert_eq(resp.status, 200, "%s: %d", path, resp.status);
+    return mem_dup_len(buf_str(&resp.body), resp.body.len);
 }
 
 char *rig_token(const char *callback_id, enum token_scope scope, int64_t lifetime_s)

@@ -7,9 +7,32 @@
 #include "shared/aws/http.h"
 #include "shared/base/httpd.h"
 #include "shared/token/token.h"
+#include "tests/redis_server.h"
 
 #define RIG_ID   "Ab9hZXjGYXJuOmF3czpsYW1iZGE6+/=="
 #define RIG_KEYS "{\"k1\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}"
+
+/* Which store the receivers of this process have. RIG_TEST runs one body on both. */
+enum rig_store {
+    RIG_SQLITE,
+    RIG_REDIS /* a redis-server of its own for each rig */
+};
+/* Before rig_start. False, with the reason printed: there is no redis-server here. */
+bool rig_on(enum rig_store store);
+
+#define RIG_TEST(suite_, name_)                                                                    \
+    static void suite_##_##name_(void);                                                            \
+    Test(suite_, name_)                                                                            \
+    {                                                                                              \
+        if (rig_on(RIG_SQLITE))                                                                    \
+            suite_##_##name_();                                                                    \
+    }                                                                                              \
+    Test(suite_##_on_redis, name_)                                                                 \
+    {                                                                                              \
+        if (rig_on(RIG_REDIS))                                                                     \
+            suite_##_##name_();                                                                    \
+    }                                                                                              \
+    static void suite_##_##name_(void)
 
 /* What Lambda does with the next calls; the last stays. */
 enum rig_lambda {
@@ -19,14 +42,21 @@ enum rig_lambda {
     RIG_DENIES,    /* 403 */
     RIG_REFUSES,   /* 400 InvalidParameterValueException */
     RIG_CLOSED,    /* 400 CallbackTimeoutException */
+    RIG_UNKNOWN,   /* 404 ResourceNotFoundException */
+    RIG_ELSEWHERE, /* 404 that is not Lambda's */
     RIG_CUTS,      /* takes it and closes the connection without an answer */
     RIG_HANGS      /* takes it and says nothing until rig_release_calls */
 };
 
 struct rig;
 
-/* `env` (NULL-ended, may be NULL) is added to the receiver's environment. */
+/* `env` (NULL-ended, may be NULL) is added to the receiver's environment, or replaces what is
+ * there.
+ */
 struct rig *rig_start(const char *const *env);
+/* Another receiver with the same Redis and the same Lambda, which stay `first`'s: stop it before.
+ */
+struct rig *rig_join(struct rig *first, const char *const *env);
 /* SIGTERM must end the receiver cleanly. */
 void rig_stop(struct rig *r);
 void rig_kill(struct rig *r); /* SIGKILL */
@@ -45,6 +75,11 @@ struct rig_call {
     char *body; /* the caller's */
 };
 struct rig_call rig_last_call(struct rig *r);
+/* The traceparent that came with the last call, or "". The caller's. */
+char *rig_last_trace(struct rig *r);
+/* Heartbeats are counted apart, and answered as `what` says (RIG_TAKES at first). */
+void rig_lambda_beats(struct rig *r, enum rig_lambda what);
+unsigned rig_beats(struct rig *r);
 /* Waits until Lambda has seen `count` calls. */
 void rig_await_calls(struct rig *r, unsigned count);
 
@@ -67,8 +102,9 @@ struct rig_ask {
     const char *token;       /* NULL: none */
     const char *type;        /* Content-Type, or NULL */
     const char *prefer;
-    const char *body; /* NULL: none */
-    size_t body_len;  /* 0: strlen */
+    const char *trace; /* traceparent, or NULL */
+    const char *body;  /* NULL: none */
+    size_t body_len;   /* 0: strlen */
 };
 
 struct rig_answer rig_ask(struct rig *r, const struct rig_ask *ask);
@@ -80,6 +116,8 @@ void rig_expect(struct rig_answer a, int status, const char *text);
 /* Any path of the public or the operations port. */
 struct rig_answer rig_get(struct rig *r, bool ops, const char *method, const char *path,
                           const struct http_header *headers);
+/* Any length: what GET of the operations port answers with 200. The caller's. */
+char *rig_ops_text(struct rig *r, const char *path);
 /* The URL of `what` of a callback; the caller's. */
 char *rig_url(const struct rig *r, const char *callback_id, const char *what);
 /* Starts a receiver with this environment and credentials, which must fail; what it said, the
@@ -91,6 +129,16 @@ char *rig_token(const char *callback_id, enum token_scope scope, int64_t lifetim
 char *rig_register(struct rig *r, const char *callback_id, const char *more);
 /* Waits until the callback's state is `state` and returns the status document, the caller's. */
 char *rig_await_state(struct rig *r, const char *callback_id, const char *state);
+/* `callback-receiver ARGUMENTS...` (NULL-ended) with the environment of the rig's receiver and
+ * OPS_LISTEN at its operations port. Returns the exit status; *out is what it said on both outputs,
+ * the caller's. `input` goes to its standard input (NULL: none). */
+int rig_command(struct rig *r, const char *const *arguments, const char *const *env,
+                const char *input, char **out);
+pid_t rig_pid(const struct rig *r);
+/* Its folder: the SQLite store, the log. Borrowed. */
+const char *rig_dir(const struct rig *r);
+/* Its redis-server (program NULL: none). */
+struct redis_server *rig_redis(struct rig *r);
 /* The receiver's log so far, the caller's. */
 char *rig_log(struct rig *r);
 

@@ -13,7 +13,7 @@
 #define OTHER "T3RoZXI="
 #define JSON  "application/json"
 
-Test(delivery, prefer_wait_waits_for_the_delivery)
+RIG_TEST(delivery, prefer_wait_waits_for_the_delivery)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -40,7 +40,7 @@ Test(delivery, prefer_wait_waits_for_the_delivery)
     rig_stop(r);
 }
 
-Test(delivery, a_lost_answer_and_then_closed_is_unconfirmed)
+RIG_TEST(delivery, a_lost_answer_and_then_closed_is_unconfirmed)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -54,7 +54,50 @@ Test(delivery, a_lost_answer_and_then_closed_is_unconfirmed)
     rig_stop(r);
 }
 
-Test(delivery, an_engine_that_refuses_for_a_while_gets_it_afterwards)
+RIG_TEST(delivery, lambdas_own_404_is_final_and_that_of_a_wrong_address_is_not)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_lambda(r, RIG_ELSEWHERE, 3, RIG_UNKNOWN);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 202, "accepted");
+    auto_free char *state = rig_await_state(r, ID, "dead");
+    cr_assert_not_null(strstr(state, "ResourceNotFoundException"), "%s", state);
+    cr_assert_not_null(strstr(state, "\"attempts\":4"), "%s", state);
+    rig_stop(r);
+}
+
+RIG_TEST(delivery, a_traceparent_is_logged_and_passed_on)
+{
+    static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_expect(rig_ask(r, &(struct rig_ask){ .method = "POST",
+                                             .callback_id = ID,
+                                             .what = "/success",
+                                             .token = job,
+                                             .trace = trace,
+                                             .body = "1" }),
+               202, "accepted");
+    free(rig_await_state(r, ID, "delivered"));
+    auto_free char *passed = rig_last_trace(r);
+    cr_assert_str_eq(passed, trace);
+    auto_free char *log = rig_log(r);
+    cr_assert_not_null(strstr(log, trace));
+    auto_free char *other = rig_register(r, OTHER, NULL); /* of its own, or none */
+    rig_expect(rig_ask(r, &(struct rig_ask){ .method = "POST",
+                                             .callback_id = OTHER,
+                                             .what = "/success",
+                                             .token = other,
+                                             .trace = "00-nonsense",
+                                             .body = "1" }),
+               202, "accepted");
+    free(rig_await_state(r, OTHER, "delivered"));
+    auto_free char *none = rig_last_trace(r);
+    cr_assert_str_eq(none, "");
+    rig_stop(r);
+}
+
+RIG_TEST(delivery, an_engine_that_refuses_for_a_while_gets_it_afterwards)
 {
     static const enum rig_lambda kinds[] = { RIG_THROTTLES, RIG_FAILS, RIG_DENIES, RIG_CUTS };
     struct rig *r = rig_start(NULL);
@@ -79,7 +122,7 @@ Test(delivery, an_engine_that_refuses_for_a_while_gets_it_afterwards)
     rig_stop(r);
 }
 
-Test(delivery, what_lambda_will_never_take_is_dead_and_can_be_sent_again)
+RIG_TEST(delivery, what_lambda_will_never_take_is_dead_and_can_be_sent_again)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -106,7 +149,7 @@ Test(delivery, what_lambda_will_never_take_is_dead_and_can_be_sent_again)
     rig_stop(r);
 }
 
-Test(delivery, what_was_accepted_survives_a_kill)
+RIG_TEST(delivery, what_was_accepted_survives_a_kill)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -123,7 +166,7 @@ Test(delivery, what_was_accepted_survives_a_kill)
     rig_stop(r);
 }
 
-Test(delivery, an_attempt_that_a_kill_cut_off_counts_as_unanswered)
+RIG_TEST(delivery, an_attempt_that_a_kill_cut_off_counts_as_unanswered)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -136,7 +179,7 @@ Test(delivery, an_attempt_that_a_kill_cut_off_counts_as_unanswered)
     rig_stop(r);
 }
 
-Test(delivery, silence_after_a_heartbeat_is_a_failure)
+RIG_TEST(delivery, silence_after_a_heartbeat_is_a_failure)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":1");
@@ -161,7 +204,7 @@ Test(delivery, silence_after_a_heartbeat_is_a_failure)
     rig_stop(r);
 }
 
-Test(delivery, a_job_that_never_starts_is_a_failure)
+RIG_TEST(delivery, a_job_that_never_starts_is_a_failure)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, "\"startTimeoutSeconds\":1");
@@ -182,7 +225,7 @@ Test(delivery, a_job_that_never_starts_is_a_failure)
     rig_stop(r);
 }
 
-Test(delivery, the_clock_of_heartbeats_starts_anew_with_the_receiver)
+RIG_TEST(delivery, the_clock_of_heartbeats_starts_anew_with_the_receiver)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":2");
@@ -223,7 +266,7 @@ static void *report_own_result(void *arg)
     return NULL;
 }
 
-Test(delivery, of_many_at_once_one_wins)
+RIG_TEST(delivery, of_many_at_once_one_wins)
 {
     struct rig *r = rig_start(NULL);
     struct burst bursts[16];
@@ -263,7 +306,7 @@ static void *report_and_wait(void *arg)
     return NULL;
 }
 
-Test(delivery, a_stop_answers_what_is_in_flight_and_keeps_the_rest)
+RIG_TEST(delivery, a_stop_answers_what_is_in_flight_and_keeps_the_rest)
 {
     struct rig *r = rig_start(NULL);
     pthread_t thread;

@@ -13,7 +13,7 @@
 #define OTHER "T3RoZXI="
 #define JSON  "application/json"
 
-Test(receiver, registers_and_hands_out_the_input)
+RIG_TEST(receiver, registers_and_hands_out_the_input)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *launcher = rig_token(ID, TOKEN_SCOPE_LAUNCHER, 60);
@@ -38,7 +38,7 @@ Test(receiver, registers_and_hands_out_the_input)
     rig_stop(r);
 }
 
-Test(receiver, every_route_wants_a_token_of_this_callback_and_scope)
+RIG_TEST(receiver, every_route_wants_a_token_of_this_callback_and_scope)
 {
     static const struct {
         const char *method, *what;
@@ -77,7 +77,7 @@ Test(receiver, every_route_wants_a_token_of_this_callback_and_scope)
     rig_stop(r);
 }
 
-Test(receiver, delivers_what_was_reported)
+RIG_TEST(receiver, delivers_what_was_reported)
 {
     static const struct {
         const char *what, *type, *body, *verb, *delivered;
@@ -115,7 +115,7 @@ Test(receiver, delivers_what_was_reported)
     rig_stop(r);
 }
 
-Test(receiver, the_first_report_wins)
+RIG_TEST(receiver, the_first_report_wins)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -148,7 +148,7 @@ Test(receiver, the_first_report_wins)
     rig_stop(r);
 }
 
-Test(receiver, bad_bodies_change_nothing)
+RIG_TEST(receiver, bad_bodies_change_nothing)
 {
     static const struct {
         const char *method, *what, *type, *body;
@@ -207,7 +207,7 @@ Test(receiver, bad_bodies_change_nothing)
     rig_stop(r);
 }
 
-Test(receiver, a_whole_mebibyte_of_input_and_no_more)
+RIG_TEST(receiver, a_whole_mebibyte_of_input_and_no_more)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *launcher = rig_token(ID, TOKEN_SCOPE_LAUNCHER, 60);
@@ -227,7 +227,7 @@ Test(receiver, a_whole_mebibyte_of_input_and_no_more)
     rig_stop(r);
 }
 
-Test(receiver, closed_is_closed)
+RIG_TEST(receiver, closed_is_closed)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_register(r, ID, NULL);
@@ -260,7 +260,7 @@ Test(receiver, closed_is_closed)
     rig_stop(r);
 }
 
-Test(receiver, a_report_without_a_registration_is_kept_and_delivered)
+RIG_TEST(receiver, a_report_without_a_registration_is_kept_and_delivered)
 {
     struct rig *r = rig_start(NULL);
     auto_free char *job = rig_token(ID, TOKEN_SCOPE_JOB, 60);
@@ -311,7 +311,7 @@ Test(receiver, paths_and_methods)
     rig_stop(r);
 }
 
-Test(receiver, the_operations_port_is_for_operators)
+RIG_TEST(receiver, the_operations_port_is_for_operators)
 {
     static const char *const env[] = { "OPS_TOKEN=0123456789abcdef", NULL };
     static const struct {

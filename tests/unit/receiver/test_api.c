@@ -100,6 +100,9 @@ Test(delivery, tells_refused_from_lost_and_gone)
         { ERR_INVALID, 400, "InvalidParameterValueException", CALLBACK_ATTEMPT_REFUSED },
         { ERR_TOO_LARGE, 413, "RequestTooLargeException", CALLBACK_ATTEMPT_REFUSED },
         { ERR_TOO_LARGE, 0, "", CALLBACK_ATTEMPT_RETRY },
+        { ERR_NOT_FOUND, 404, "", CALLBACK_ATTEMPT_RETRY }, /* not Lambda's */
+        { ERR_INVALID, 400, "", CALLBACK_ATTEMPT_RETRY },
+        { ERR_GONE, 408, "CallbackTimeoutException", CALLBACK_ATTEMPT_GONE },
         { ERR_DENIED, 403, "AccessDeniedException", CALLBACK_ATTEMPT_RETRY },
         { ERR_THROTTLED, 429, "TooManyRequestsException", CALLBACK_ATTEMPT_RETRY },
         { ERR_UNAVAILABLE, 500, "ServiceException", CALLBACK_ATTEMPT_RETRY },

@@ -249,6 +249,8 @@ Test(report, registrations_are_checked_and_equal_content_has_one_hash)
         { "{\"heartbeatSeconds\":2.5}", BAD },
         { "{\"heartbeatSeconds\":\"5\"}", BAD },
         { "{\"startTimeoutSeconds\":-1}", BAD },
+        { "{\"engineHeartbeatSeconds\":2}", BAD },
+        { "{\"engineHeartbeatSeconds\":\"x\"}", BAD },
         { "{\"workflow\":5}", BAD },
         { "{\"job\":[]}", BAD },
         { "{\"callbackId\":\"x\"}", BAD },
