@@ -1,4 +1,5 @@
 /* Suite 4: callbacks. The payloads of the external system are JSON. */
+#include <stdlib.h>
 #include <time.h>
 
 #include "tests/conformance/suites.h"
@@ -60,6 +61,62 @@ static enum durable_rc approval(struct durable_ctx *ctx, struct json_object *in,
     return run(ctx, &plan, out, err);
 }
 
+/* ---- deserialisers --------------------------------------------------------------------------- */
+
+/* A message with its time in ISO 8601 becomes one with its time in seconds. */
+static int read_message(const char *text, size_t len, const struct durable_payload_of *of,
+                        void *arg, struct json_object **value, struct durable_error *err)
+{
+    (void)len, (void)of, (void)arg;
+    struct json_object *message = json_tokener_parse(text);
+    struct tm tm = { 0 };
+    if (!strptime(text_at(message, "timestamp"), "%Y-%m-%dT%H:%M:%S", &tm)) {
+        durable_error_set(err, "Error", "the message has no timestamp");
+        json_object_put(message);
+        return -1;
+    }
+    json_object_object_add(message, "timestamp", json_object_new_int64(timegm(&tm)));
+    *value = message;
+    return 0;
+}
+
+static int read_number(const char *text, size_t len, const struct durable_payload_of *of, void *arg,
+                       struct json_object **value, struct durable_error *err)
+{
+    (void)len, (void)of, (void)arg, (void)err;
+    *value = json_object_new_int64(strtoll(text, NULL, 10));
+    return 0;
+}
+
+static const struct durable_serdes messages = { .deserialise = read_message };
+static const struct durable_serdes numbers = { .deserialise = read_number };
+
+static enum durable_rc received(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                struct json_object **out, struct durable_error *err)
+{
+    (void)arg;
+    const struct plan plan = { .name = text_of(in), .opts = { .serdes = &messages } };
+    struct json_object *message = NULL;
+    DURABLE_TRY(run(ctx, &plan, &message, err));
+    *out = json_object_new_object();
+    json_object_object_add(*out, "received", message);
+    return DURABLE_OK;
+}
+
+static enum durable_rc doubled(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                               struct json_object **out, struct durable_error *err)
+{
+    (void)arg;
+    const struct plan plan = { .name = text_of(in), .opts = { .serdes = &numbers } };
+    struct json_object *number = NULL;
+    DURABLE_TRY(run(ctx, &plan, &number, err));
+    *out = json_object_new_object();
+    json_object_object_add(*out, "count", number);
+    json_object_object_add(*out, "doubled",
+                           json_object_new_int64(json_object_get_int64(number) * 2));
+    return DURABLE_OK;
+}
+
 static enum durable_rc caught(struct durable_ctx *ctx, struct json_object *in, void *arg,
                               struct json_object **out, struct durable_error *err)
 {
@@ -68,13 +125,7 @@ static enum durable_rc caught(struct durable_ctx *ctx, struct json_object *in, v
     enum durable_rc rc = run(ctx, &plan, NULL, err);
     if (rc != DURABLE_FAILED)
         return rc;
-    struct json_object *message = new_text(err->message);
-    rc = durable_wait(ctx, NULL, 2, err);
-    if (rc == DURABLE_OK)
-        *out = message;
-    else
-        json_object_put(message);
-    return rc;
+    return wait_and_give(ctx, 2, new_text(err->message), out, err);
 }
 
 /* ---- several --------------------------------------------------------------------------------- */
@@ -139,6 +190,7 @@ const struct conformance_case callback_cases[] = {
     { "4-5", beating },         { "4-6", basic },
     { "4-8", timed_with_step }, { "4-9", during_wait },
     { "4-10", during_wait },    { "4-11", timeout_during_wait },
-    { "4-13", caught },         { "4-17", sequential },
+    { "4-13", caught },         { "4-15", received },
+    { "4-16", doubled },        { "4-17", sequential },
     { "4-18", concurrent },     { NULL, NULL },
 };

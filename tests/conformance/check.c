@@ -22,6 +22,7 @@
 #include "tests/conformance/suites.h"
 #include "tests/integration/history_rules.h"
 
+#define TEMPLATE  "tests/conformance/template.yaml"
 #define PREFIX    "conformance-"
 #define READY_MS  60000
 #define STOP_MS   30000
@@ -233,11 +234,37 @@ static int histories(struct check *c, struct error *err)
     return rc;
 }
 
+/* ---- the template ---------------------------------------------------------------------------- */
+
+/* Each handler, and no other, is in the template for AWS. */
+static int template_fits(const char *path, struct error *err)
+{
+    auto_free char *line = NULL;
+    size_t size = 0, named = 0, count = 0;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return error_set_errno(err, errno, "cannot read %s", path);
+    while (getline(&line, &size, f) > 0) {
+        char id[64];
+        if (sscanf(line, " Handler: '%63[^']'", id) != 1)
+            continue;
+        named++;
+        if (!conformance_find(id))
+            error_set(err, ERR_INVALID, 0, "%s names the handler %s, which is not there", path, id);
+    }
+    fclose(f);
+    while (conformance_nth(count))
+        count++;
+    if (named != count)
+        error_set(err, ERR_INVALID, 0, "%s names %zu handlers of %zu", path, named, count);
+    return *err->msg ? -1 : 0;
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 static int check(struct check *c, struct error *err)
 {
-    if (start(c, err) < 0)
+    if (template_fits(TEMPLATE, err) < 0 || start(c, err) < 0)
         return COULD_NOT;
     int status = requirements(c, err);
     if (status < 0 || status > 1)

@@ -1,6 +1,4 @@
 /* Suite 3: child contexts. */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tests/conformance/suites.h"
@@ -58,12 +56,7 @@ static enum durable_rc step_then_wait(struct durable_ctx *ctx, struct json_objec
     (void)arg;
     struct json_object *value = NULL;
     DURABLE_TRY(durable_step(ctx, NULL, give_json, in, NULL, &value, err));
-    enum durable_rc rc = durable_wait(ctx, NULL, 1, err);
-    if (rc == DURABLE_OK)
-        *out = value;
-    else
-        json_object_put(value);
-    return rc;
+    return wait_and_give(ctx, 1, value, out, err);
 }
 
 /* Logs, does one small step and makes a value of it that is too large to be recorded. */
@@ -71,13 +64,11 @@ static enum durable_rc large(struct durable_ctx *ctx, struct json_object *in, vo
                              struct json_object **out, struct durable_error *err)
 {
     (void)arg;
-    static char text[LARGE];
     struct json_object *small = NULL;
     durable_log(ctx, DURABLE_LOG_INFO, "the body runs for %s", text_of(in));
     DURABLE_TRY(durable_step(ctx, NULL, give_json, in, NULL, &small, err));
-    memset(text, text_of(small)[0], sizeof(text));
+    *out = new_filler(text_of(small)[0], LARGE);
     json_object_put(small);
-    *out = json_object_new_string_len(text, sizeof(text));
     return DURABLE_OK;
 }
 
@@ -164,18 +155,21 @@ static enum durable_rc nested(struct durable_ctx *ctx, struct json_object *in, v
     return durable_child(ctx, "outer", step_then_child, in, NULL, NULL, out, err);
 }
 
+static enum durable_rc serdes(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                              struct json_object **out, struct durable_error *err)
+{
+    (void)arg;
+    static const struct durable_child_opts opts = { .serdes = &shouting };
+    return durable_child(ctx, "child", one_step, in, NULL, &opts, out, err);
+}
+
 /* A child, and then a wait: the second invocation finds the child done. */
 static enum durable_rc then_wait(struct durable_ctx *ctx, durable_fn *body, struct json_object *in,
                                  struct json_object **out, struct durable_error *err)
 {
     struct json_object *value = NULL;
     DURABLE_TRY(durable_child(ctx, "child", body, in, NULL, NULL, &value, err));
-    enum durable_rc rc = durable_wait(ctx, NULL, 1, err);
-    if (rc == DURABLE_OK)
-        *out = value;
-    else
-        json_object_put(value);
-    return rc;
+    return wait_and_give(ctx, 1, value, out, err);
 }
 
 static enum durable_rc cached(struct durable_ctx *ctx, struct json_object *in, void *arg,
@@ -216,8 +210,8 @@ static enum durable_rc mixed_after(struct durable_ctx *ctx, struct json_object *
 }
 
 const struct conformance_case child_cases[] = {
-    { "3-1", basic },       { "3-2", named },        { "3-3", sequence }, { "3-4", failed },
-    { "3-5", caught },      { "3-6", nested },       { "3-7", retried },  { "3-9", cached },
-    { "3-10", mixed },      { "3-11", rebuilt },     { "3-12", crashed }, { "3-16", null_result },
-    { "3-17", cached_log }, { "3-18", mixed_after }, { NULL, NULL },
+    { "3-1", basic },        { "3-2", named },       { "3-3", sequence },     { "3-4", failed },
+    { "3-5", caught },       { "3-6", nested },      { "3-7", retried },      { "3-9", cached },
+    { "3-10", mixed },       { "3-11", rebuilt },    { "3-12", crashed },     { "3-14", serdes },
+    { "3-16", null_result }, { "3-17", cached_log }, { "3-18", mixed_after }, { NULL, NULL },
 };

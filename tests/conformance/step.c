@@ -1,5 +1,4 @@
 /* Suite 1: step. */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/conformance/suites.h"
@@ -73,6 +72,14 @@ static enum durable_rc nothing(struct durable_ctx *ctx, struct json_object *in, 
     return durable_step(ctx, NULL, give_json, NULL, NULL, out, err);
 }
 
+static enum durable_rc serdes(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                              struct json_object **out, struct durable_error *err)
+{
+    (void)arg;
+    static const struct durable_step_opts opts = { .serdes = &shouting };
+    return durable_step(ctx, NULL, give_json, in, &opts, out, err);
+}
+
 static int greet_and_log(struct durable_step *step, void *arg, struct json_object **out,
                          struct durable_error *err)
 {
@@ -104,12 +111,7 @@ static enum durable_rc step_and_wait(struct durable_ctx *ctx, durable_step_fn *b
 {
     struct json_object *value = NULL;
     DURABLE_TRY(durable_step(ctx, NULL, body, &text, NULL, &value, err));
-    enum durable_rc rc = durable_wait(ctx, NULL, seconds, err);
-    if (rc == DURABLE_OK)
-        *out = value;
-    else
-        json_object_put(value);
-    return rc;
+    return wait_and_give(ctx, seconds, value, out, err);
 }
 
 static enum durable_rc replay(struct durable_ctx *ctx, struct json_object *in, void *arg,
@@ -216,12 +218,10 @@ static enum durable_rc never_retried(struct durable_ctx *ctx, struct json_object
 }
 
 const struct conformance_case step_cases[] = {
-    { "1-1", greeting },       { "1-2", named },
-    { "1-3", sequence },       { "1-4", complex_object },
-    { "1-5", nothing },        { "1-7", logging },
-    { "1-8", replay },         { "1-9", replay_skips },
-    { "1-11", retried },       { "1-12", exhausted },
-    { "1-13", default_retry }, { "1-14", backoff },
-    { "1-15", by_type },       { "1-17", at_most_once },
+    { "1-1", greeting },       { "1-2", named },      { "1-3", sequence },
+    { "1-4", complex_object }, { "1-5", nothing },    { "1-6", serdes },
+    { "1-7", logging },        { "1-8", replay },     { "1-9", replay_skips },
+    { "1-11", retried },       { "1-12", exhausted }, { "1-13", default_retry },
+    { "1-14", backoff },       { "1-15", by_type },   { "1-17", at_most_once },
     { "1-19", never_retried }, { NULL, NULL },
 };

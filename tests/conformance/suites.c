@@ -7,6 +7,9 @@ static const struct conformance_case *const tables[] = {
     wait_cases,
     child_cases,
     callback_cases,
+    invoke_cases,
+    condition_cases,
+    wait_for_callback_cases,
 };
 
 const struct conformance_case *conformance_nth(size_t n)

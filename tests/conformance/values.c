@@ -53,6 +53,48 @@ struct json_object *upper_case(const char *text)
     return value;
 }
 
+struct json_object *new_filler(char ch, size_t len)
+{
+    char *text = malloc(len);
+    if (!text)
+        abort();
+    memset(text, ch, len);
+    struct json_object *value = json_object_new_string_len(text, (int)len);
+    free(text);
+    return value;
+}
+
+enum durable_rc wait_and_give(struct durable_ctx *ctx, int64_t seconds, struct json_object *value,
+                              struct json_object **out, struct durable_error *err)
+{
+    enum durable_rc rc = durable_wait(ctx, NULL, seconds, err);
+    if (rc == DURABLE_OK)
+        *out = value;
+    else
+        json_object_put(value);
+    return rc;
+}
+
+static int shout(struct json_object *value, const struct durable_payload_of *of, void *arg,
+                 char **text, struct durable_error *err)
+{
+    (void)of, (void)arg, (void)err;
+    struct json_object *upper = upper_case(text_of(value));
+    *text = strdup(text_of(upper));
+    json_object_put(upper);
+    return 0;
+}
+
+static int read_raw(const char *text, size_t len, const struct durable_payload_of *of, void *arg,
+                    struct json_object **value, struct durable_error *err)
+{
+    (void)of, (void)arg, (void)err;
+    *value = json_object_new_string_len(text, (int)len);
+    return 0;
+}
+
+const struct durable_serdes shouting = { .serialise = shout, .deserialise = read_raw };
+
 int give_json(struct durable_step *step, void *arg, struct json_object **out,
               struct durable_error *err)
 {

@@ -19,7 +19,14 @@ const char *text_at(struct json_object *object, const char *key);
 struct json_object *new_text(const char *text);
 struct json_object *new_text_f(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct json_object *upper_case(const char *text);
+/* `len` times the same character. */
+struct json_object *new_filler(char ch, size_t len);
+/* Waits, and then gives `value`, which it takes over. */
+enum durable_rc wait_and_give(struct durable_ctx *ctx, int64_t seconds, struct json_object *value,
+                              struct json_object **out, struct durable_error *err) DURABLE_CHECKED;
 
+/* A string is recorded as it is, in upper case. */
+extern const struct durable_serdes shouting;
 /* One attempt, no retry. */
 extern const struct durable_step_opts no_retry;
 /* Retries after a second each; `attempts` in all. */
