@@ -3,17 +3,39 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "shared/base/encode.h"
 
+#define HMAC_BLOCK 64
+
+/* libcrypto looks an algorithm up by its name each time, which costs more than a short digest:
+ * once is enough. */
+static const EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!sha256)
+        abort(); /* a libcrypto without SHA-256 */
+}
+
+static const EVP_MD *get_sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fetch_sha256);
+    return sha256;
+}
+
 void digest_sha256(const void *p, size_t len, uint8_t out[DIGEST_SHA256])
 {
-    SHA256(p, len, out);
+    unsigned n = DIGEST_SHA256;
+    if (!EVP_Digest(p, len, out, &n, get_sha256(), NULL))
+        abort(); /* only out of memory */
 }
 
 void digest_sha256_hex(const void *p, size_t len, char out[DIGEST_SHA256_HEX])
@@ -23,12 +45,33 @@ void digest_sha256_hex(const void *p, size_t len, char out[DIGEST_SHA256_HEX])
     encode_hex(out, raw, sizeof(raw));
 }
 
+/* RFC 2104. libcrypto's HMAC() sets up more than it computes where the text is short. */
 void digest_hmac_sha256(const void *key, size_t key_len, const void *p, size_t len,
                         uint8_t out[DIGEST_SHA256])
 {
+    uint8_t block[HMAC_BLOCK] = { 0 };
+    uint8_t inner[HMAC_BLOCK], outer[HMAC_BLOCK];
     unsigned n = DIGEST_SHA256;
-    if (!HMAC(EVP_sha256(), key, (int)key_len, p, len, out, &n))
-        abort(); /* only out of memory, or a libcrypto without SHA-256 */
+    if (key_len > sizeof(block))
+        digest_sha256(key, key_len, block);
+    else if (key_len)
+        memcpy(block, key, key_len);
+    for (size_t i = 0; i < sizeof(block); i++) {
+        inner[i] = block[i] ^ 0x36;
+        outer[i] = block[i] ^ 0x5c;
+    }
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx && EVP_DigestInit_ex(ctx, get_sha256(), NULL) &&
+              EVP_DigestUpdate(ctx, inner, sizeof(inner)) && EVP_DigestUpdate(ctx, p, len) &&
+              EVP_DigestFinal_ex(ctx, out, &n) && EVP_DigestInit_ex(ctx, get_sha256(), NULL) &&
+              EVP_DigestUpdate(ctx, outer, sizeof(outer)) && EVP_DigestUpdate(ctx, out, n) &&
+              EVP_DigestFinal_ex(ctx, out, &n);
+    EVP_MD_CTX_free(ctx);
+    OPENSSL_cleanse(block, sizeof(block));
+    OPENSSL_cleanse(inner, sizeof(inner));
+    OPENSSL_cleanse(outer, sizeof(outer));
+    if (!ok)
+        abort(); /* only out of memory */
 }
 
 void digest_md5_hex(const void *p, size_t len, char out[DIGEST_MD5_HEX])

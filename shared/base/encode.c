@@ -34,6 +34,18 @@ void encode_base64url(struct buf *out, const void *p, size_t len)
     encode(out, p, len, alphabet_url, false);
 }
 
+/* The value of a digit, or 64; `last` are the digits for 62 and 63. */
+static uint32_t digit_value(char c, const char last[2])
+{
+    if (c >= 'A' && c <= 'Z')
+        return (uint32_t)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (uint32_t)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (uint32_t)(c - '0') + 52;
+    return c == last[0] ? 62 : c == last[1] ? 63 : 64;
+}
+
 static uint8_t *decode(const char *s, size_t len, size_t *out_len, const char *digits)
 {
     if (len % 4 == 1)
@@ -43,12 +55,12 @@ static uint8_t *decode(const char *s, size_t len, size_t *out_len, const char *d
     uint32_t v = 0;
     unsigned bits = 0;
     for (size_t i = 0; i < len; i++) {
-        const char *at = s[i] ? strchr(digits, s[i]) : NULL;
-        if (!at) {
+        uint32_t digit = digit_value(s[i], digits + 62);
+        if (digit > 63) {
             free(out);
             return NULL;
         }
-        v = (v << 6) | (uint32_t)(at - digits);
+        v = (v << 6) | digit;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;

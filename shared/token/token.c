@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,22 @@ struct token_keys {
     size_t count;
     size_t sealer;
 };
+
+/* Looked up by its name once: that costs more than to open a token. */
+static const EVP_CIPHER *cipher;
+
+static void fetch_cipher(void)
+{
+    cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+}
+
+/* NULL where libcrypto has none. */
+static const EVP_CIPHER *get_cipher(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fetch_cipher);
+    return cipher;
+}
 
 static const char kid_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 static const char id_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -207,7 +224,7 @@ static bool encrypt(const struct key *key, const char *head, size_t head_len, co
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n = 0;
     make_nonce(key, plain, len, out);
-    bool ok = ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->seal, out) == 1 &&
+    bool ok = ctx && get_cipher() && EVP_EncryptInit_ex(ctx, cipher, NULL, key->seal, out) == 1 &&
               EVP_EncryptUpdate(ctx, NULL, &n, (const uint8_t *)head, (int)head_len) == 1 &&
               EVP_EncryptUpdate(ctx, out + NONCE_LEN, &n, plain, (int)len) == 1 && n == (int)len &&
               EVP_EncryptFinal_ex(ctx, out + NONCE_LEN + len, &n) == 1 &&
@@ -224,7 +241,8 @@ static bool decrypt(const struct key *key, const char *head, size_t head_len, co
     uint8_t tag[TAG_LEN], nonce[NONCE_LEN];
     int n = 0;
     memcpy(tag, sealed + NONCE_LEN + len, TAG_LEN);
-    bool ok = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->seal, sealed) == 1 &&
+    bool ok = ctx && get_cipher() &&
+              EVP_DecryptInit_ex(ctx, cipher, NULL, key->seal, sealed) == 1 &&
               EVP_DecryptUpdate(ctx, NULL, &n, (const uint8_t *)head, (int)head_len) == 1 &&
               EVP_DecryptUpdate(ctx, plain, &n, sealed + NONCE_LEN, (int)len) == 1 &&
               n == (int)len && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, tag) == 1 &&
