@@ -89,7 +89,11 @@ CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 CONFORMANCE_OWN := $(addprefix tests/conformance/,main.c check.c)
 CONFORMANCE_BIN := $(BUILD)/tests/conformance/functions $(BUILD)/tests/conformance/check
 
-ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC)
+EXAMPLES_SRC := $(sort $(wildcard examples/*.c))
+EXAMPLES_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLES_SRC))
+
+ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
+	$(EXAMPLES_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
 .PHONY: all
@@ -157,7 +161,15 @@ $(BUILD)/tests/conformance/check: $(OBJ)/tests/conformance/check.o $(conformance
 		$(OBJ)/tests/integration/history_rules.o $(call room_archive,stack) $(LIBS)
 	$(call link,)
 
+# As users write them: with <durable.h>, as it is installed.
+$(call objects,$(EXAMPLES_SRC)): ALL_CFLAGS += -idirafter shared/durable
+$(EXAMPLES_BIN): $(BUILD)/examples/%: $(OBJ)/examples/%.o $(BUILD)/lib/libdurable.a
+	$(call link,)
+
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
+
+.PHONY: examples
+examples: $(EXAMPLES_BIN) ## build the examples, each a durable function in one file
 
 # ---- run ---------------------------------------------------------------------------------------
 .PHONY: demo
@@ -170,7 +182,7 @@ up: all ## start everything and keep it running; prints the URLs and commands to
 
 # ---- test --------------------------------------------------------------------------------------
 .PHONY: tests
-tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(BINARIES) ## build the tests
+tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(BINARIES) ## build the tests
 
 .PHONY: test
 test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)

@@ -9,17 +9,15 @@
 
 #define WAIT_MS 20000
 
-static void write_config(const struct lambda_rig *r, const char *command)
+/* The functions of a test that names none: this program, or `command`. */
+static struct json_object *own_functions(const char *command)
 {
-    char self[512], path[128];
+    char self[512];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     cr_assert_gt(n, 0);
     self[n] = '\0';
     auto_free char *own = mem_printf("[\"%s\"]", self);
-    snprintf(path, sizeof(path), "%s/config.json", r->dir);
-    FILE *f = fopen(path, "w");
-    cr_assert_not_null(f);
-    fprintf(f, "{\"credentials\":{\"test\":\"secret\"},\"functions\":{");
+    auto_buf struct buf b = BUF_INIT(1 << 16);
     static const struct {
         const char *name, *more;
     } functions[] = {
@@ -29,26 +27,44 @@ static void write_config(const struct lambda_rig *r, const char *command)
         { "lasting", "\"durable\":{\"executionTimeoutSeconds\":86400}" },
         { "p", "\"maxConcurrency\":2" },
     };
-    fprintf(f,
-            "\"outside\":{\"runtimeApi\":\"127.0.0.1:0\",\"timeoutSeconds\":2,\"maxConcurrency\":2,"
-            "\"durable\":{\"executionTimeoutSeconds\":300}},");
     for (size_t i = 0; i < ARRAY_LEN(functions); i++)
-        fprintf(f,
-                "%s\"%s\":{\"command\":%s,\"environment\":{\"LAMBDA_RIG_FUNCTION\":\"1\","
-                "\"ASAN_OPTIONS\":\"detect_leaks=0\"},%s}",
-                i ? "," : "", functions[i].name, command ? command : own, functions[i].more);
-    fprintf(f, "}}");
+        buf_printf(&b,
+                   "%s\"%s\":{\"command\":%s,\"environment\":{\"LAMBDA_RIG_FUNCTION\":\"1\","
+                   "\"ASAN_OPTIONS\":\"detect_leaks=0\"},%s}",
+                   i ? "," : "{", functions[i].name, command ? command : own, functions[i].more);
+    buf_add_str(&b, "}");
+    struct json_object *o = NULL;
+    struct error err;
+    cr_assert_eq(json_parse_str(buf_str(&b), &o, &err), 0, "%s", err.msg);
+    return o;
+}
+
+static void write_config(const struct lambda_rig *r, struct json_object *functions)
+{
+    struct error err;
+    auto_json struct json_object *config = NULL;
+    auto_free char *path = mem_printf("%s/config.json", r->dir);
+    cr_assert_eq(json_parse_str("{\"credentials\":{\"test\":\"secret\"}}", &config, &err), 0);
+    json_add(config, "functions", functions);
+    FILE *f = fopen(path, "w");
+    cr_assert_not_null(f);
+    cr_assert_geq(fputs(json_text(config, NULL), f), 0);
     cr_assert_eq(fclose(f), 0);
 }
 
 void lambda_rig_start(struct lambda_rig *r, const char *command)
+{
+    lambda_rig_start_with(r, own_functions(command));
+}
+
+void lambda_rig_start_with(struct lambda_rig *r, struct json_object *functions)
 {
     struct error err;
     const char *bin = getenv("BIN_DIR");
     char program[256], config[128], log[128], listen[32];
     *r = (struct lambda_rig){ .dir = "/tmp/lambda-rig-XXXXXX" };
     cr_assert_not_null(mkdtemp(r->dir));
-    write_config(r, command);
+    write_config(r, functions);
     snprintf(program, sizeof(program), "%s/local-aws", bin ? bin : "build/bin");
     snprintf(config, sizeof(config), "%s/config.json", r->dir);
     snprintf(log, sizeof(log), "%s/local-aws.log", r->dir);

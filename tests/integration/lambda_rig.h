@@ -22,6 +22,8 @@ struct lambda_rig {
 
 /* `command` is a function's command as JSON array, or NULL: this program. */
 void lambda_rig_start(struct lambda_rig *r, const char *command);
+/* With functions of the test's own, the member "functions" of the configuration; takes it over. */
+void lambda_rig_start_with(struct lambda_rig *r, struct json_object *functions);
 /* SIGTERM must end it cleanly. */
 void lambda_rig_stop(struct lambda_rig *r);
 /* SIGKILL, and the same again. */
