@@ -23,7 +23,7 @@ static void fill_table(struct table *t, struct config *cfg)
           "this job's callback" },
         { NULL, "CALLBACK_TOKEN", OPT_SECRET, &cfg->token, NULL, 0, 0, NULL,
           "the token that goes with it" },
-        { "no-callback", NULL, OPT_BOOL, &cfg->no_callback, "false", 0, 0, NULL,
+        { "no-callback", "CALLBACK_DISABLED", OPT_BOOL, &cfg->no_callback, "false", 0, 0, NULL,
           "run the command and report to nobody" },
         { "job", "JOB_NAME", OPT_STR, &cfg->job, NULL, 0, 0, "NAME",
           "goes into the report of a failure" },

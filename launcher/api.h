@@ -23,6 +23,7 @@
 #include "launcher/api_cache.h"
 #include "launcher/api_http.h"
 #include "launcher/config.h"
+#include "launcher/past.h"
 #include "launcher/receiver_client.h"
 #include "launcher/workflow_id.h"
 #include "shared/lambda/runtime.h"
@@ -90,19 +91,11 @@ struct api_include {
 void api_include_add(struct api_call *c, const struct api_include *include, bool closed,
                      struct json_object *doc);
 
-/* What a workflow's history tells of its jobs. */
-struct api_past {
-    struct json_object *callbacks; /* their ids (secrets), oldest first; never NULL once read */
-    bool step_open; /* a step had begun and not ended: what it does may yet come about */
-};
-int api_past_read(struct api_call *c, struct api_past *past, struct error *err) CHECKED;
-void api_past_release(struct api_past *past);
-#define auto_api_past __attribute__((cleanup(api_past_release)))
 /* The receiver's view of each of them: *out is a new array. */
 int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
                       struct error *err) CHECKED;
 /* Closes the registrations of all callbacks; what cannot be closed is logged. */
-void api_past_close(struct api_call *c, const struct api_past *past);
+void api_past_close(struct api_call *c, const struct past *past);
 /* Removes every member that names a callback id, at any depth; pure. */
 void api_strip_secrets(struct json_object *o);
 

@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "launcher/api.h"
-#include "shared/aws/ecs_client.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/json.h"
 
@@ -9,29 +8,14 @@
 #define IN_FLIGHT_MS       3000 /* how long a task is looked for that a step may yet start */
 #define IN_FLIGHT_PAUSE_MS 300
 
-static bool is_gone(const struct error *err)
-{
-    return err->code == ERR_NOT_FOUND ||
-           (err->code == ERR_INVALID && strcasestr(err->msg, "not found"));
-}
+#define REASON "the workflow was stopped"
 
-/* Stops what runs of the execution; the number of tasks in *count. */
+/* Stops what runs of the execution itself; the number of tasks is added to *count. */
 static int stop_tasks(struct api_call *c, int64_t *count, struct error *err)
 {
-    const char *cluster = c->tools->cfg->cluster;
     char started_by[WORKFLOW_STARTED];
-    auto_json struct json_object *arns = NULL;
     workflow_id_started_by(&c->id, started_by);
-    if (ecs_list_tasks(c->tools->aws, cluster, started_by, "RUNNING", &arns, err) < 0)
-        return -1;
-    for (size_t i = 0; i < json_object_array_length(arns); i++) {
-        const char *arn = json_object_get_string(json_object_array_get_idx(arns, i));
-        if (ecs_stop_task(c->tools->aws, cluster, arn, "the workflow was stopped", err) < 0 &&
-            !is_gone(err))
-            return -1;
-        (*count)++;
-    }
-    return 0;
+    return past_stop_tasks(c->tools->aws, c->tools->cfg->cluster, started_by, REASON, count, err);
 }
 
 /* What AWS answers to stopping a closed execution is not documented; it is stopped either way.
@@ -63,23 +47,31 @@ static bool succeeded(const char *text)
     return status && strcmp(status, "SUCCEEDED") == 0;
 }
 
+/* The workflows of a batch, as many as there is time for: the handler `events` stops them too. */
+static void stop_children(struct api_call *c, struct past *past, int64_t *tasks)
+{
+    struct error err = { 0 };
+    if (past_stop_children(c->tools->aws, c->tools->cfg->cluster, past, true, REASON, tasks, &err) <
+        0)
+        log_warn(c->tools->log, log_event("jobs_not_stopped"), log_str("workflow", c->id_text),
+                 log_int("count", json_object_object_length(past->children)), log_err(&err));
+}
+
 /* Stops what the execution has started. Where it was stopped in the middle of a step, that step may
  * start a task even now: it is looked for a while longer, and its registration is closed once more.
  * A task that comes later still is told to stop by the receiver when it asks. */
 static int stop_jobs(struct api_call *c, int64_t *tasks, struct error *err)
 {
     const struct clock *clock = c->tools->clock;
-    auto_api_past struct api_past past = { .callbacks = NULL };
-    bool past_known = false;
+    auto_past struct past past = { .callbacks = NULL };
+    struct error unread = { 0 };
     int64_t until_ms = clock_wall_ms(clock) + IN_FLIGHT_MS;
-    if (c->tools->receiver) {
-        struct error unread = { 0 };
-        past_known = api_past_read(c, &past, &unread) == 0;
-        if (!past_known)
-            log_warn(c->tools->log, log_event("history_not_read"), log_err(&unread));
-    }
+    bool known = past_read(c->tools->aws, c->arn, &past, &unread) == 0;
+    if (!known)
+        log_warn(c->tools->log, log_event("history_not_read"), log_err(&unread));
+    stop_children(c, &past, tasks);
     for (;;) {
-        if (past_known)
+        if (c->tools->receiver)
             api_past_close(c, &past);
         if (stop_tasks(c, tasks, err) < 0)
             return -1;

@@ -2,64 +2,12 @@
 #include <string.h>
 
 #include "launcher/api.h"
-#include "shared/aws/lambda_client.h"
 #include "shared/base/json.h"
 
-#define PAGE_EVENTS   1000
-#define PAGES_MAX     20
 #define SHOWN_MAX     20   /* jobs whose progress is shown, the latest of them */
 #define KNOWN_MS      2000 /* how long the callbacks of a running workflow are taken as known */
 #define TOKEN_LIFE_S  300
 #define CLOSE_OUTCOME "Workflow.Stopped"
-
-void api_past_release(struct api_past *past)
-{
-    json_object_put(past->callbacks);
-    *past = (struct api_past){ .callbacks = NULL };
-}
-
-static bool is(const char *type, const char *word)
-{
-    return type && strcmp(type, word) == 0;
-}
-
-/* Steps that have begun and not ended are counted by their beginnings and ends: a step begins once
- * an attempt, and each attempt ends, unless the execution was closed over it. */
-static void read_events(struct json_object *events, struct api_past *past, int *open)
-{
-    for (size_t i = 0; i < json_object_array_length(events); i++) {
-        struct json_object *event = json_object_array_get_idx(events, i);
-        const char *type = json_get_str(event, "EventType");
-        const char *callback =
-            json_get_str(json_get_obj(event, "CallbackStartedDetails"), "CallbackId");
-        if (callback)
-            json_object_array_add(past->callbacks, json_object_new_string(callback));
-        else if (is(type, "StepStarted"))
-            (*open)++;
-        else if (is(type, "StepSucceeded") || is(type, "StepFailed"))
-            (*open)--;
-    }
-}
-
-int api_past_read(struct api_call *c, struct api_past *past, struct error *err)
-{
-    auto_free char *marker = NULL;
-    int open = 0;
-    *past = (struct api_past){ .callbacks = json_object_new_array() };
-    for (unsigned n = 0; n == 0 || (marker && n < PAGES_MAX); n++) {
-        auto_json struct json_object *page = NULL;
-        if (lambda_get_history(c->tools->aws, c->arn, true, marker, PAGE_EVENTS, &page, err) < 0)
-            return -1;
-        struct json_object *events = json_get_arr(page, "Events");
-        if (events)
-            read_events(events, past, &open);
-        const char *next = json_get_str(page, "NextMarker");
-        mem_free_ptr(&marker);
-        marker = next && *next ? mem_dup(next) : NULL;
-    }
-    past->step_open = open > 0;
-    return 0;
-}
 
 /* The callbacks' ids, from the cache or from Lambda. */
 static int known_callbacks(struct api_call *c, bool closed, struct json_object **out,
@@ -69,10 +17,10 @@ static int known_callbacks(struct api_call *c, bool closed, struct json_object *
     auto_free char *key = mem_printf("callbacks %s", c->arn);
     int64_t now_ms = clock_mono_ms(c->tools->clock);
     const char *known = api_cache_get(cache, key, now_ms);
-    auto_api_past struct api_past past = { .callbacks = NULL };
+    auto_past struct past past = { .callbacks = NULL };
     if (known)
         return json_parse_str(known, out, err);
-    if (api_past_read(c, &past, err) < 0)
+    if (past_read(c->tools->aws, c->arn, &past, err) < 0)
         return -1;
     api_cache_put(cache, key, json_text(past.callbacks, NULL), closed ? 0 : now_ms + KNOWN_MS);
     *out = MOVE(past.callbacks);
@@ -138,7 +86,7 @@ int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
     return 0;
 }
 
-void api_past_close(struct api_call *c, const struct api_past *past)
+void api_past_close(struct api_call *c, const struct past *past)
 {
     for (size_t i = 0; i < json_object_array_length(past->callbacks); i++) {
         const char *id = json_object_get_string(json_object_array_get_idx(past->callbacks, i));

@@ -26,7 +26,9 @@
 
 #include "launcher/config.h"
 #include "launcher/input.h"
+#include "launcher/metrics.h"
 #include "launcher/receiver_client.h"
+#include "shared/base/log.h"
 #include "shared/durable/durable.h"
 #include "shared/token/token.h"
 
@@ -37,6 +39,8 @@ struct attempt_tools {
     struct receiver_client *receiver;
     const struct token_keys *keys;
     const struct clock *clock;
+    struct log *log;         /* NULL: nothing is logged */
+    struct metrics *metrics; /* NULL: nothing is counted */
 };
 
 struct attempt {
@@ -45,6 +49,7 @@ struct attempt {
     const char *job;            /* JOB_NAME, PLAN_JOB_MAX characters at most */
     const char *execution_arn;  /* borrowed from the context */
     int64_t begin_ms;           /* recorded: the same on each replay; not before the attempt */
+    struct metrics_of of;       /* what its metrics are of; borrowed strings */
     struct json_object *others; /* ARNs of tasks that earlier attempts started, or NULL; borrowed */
 
     /* made by attempt_run */
@@ -67,9 +72,18 @@ void attempt_release(struct attempt *a);
 /* ---- for attempt_start.c and attempt_end.c -----------------------------------------------------
  */
 
-/* Registers the job and starts its task. */
+/* Registers the job. */
+enum durable_rc attempt_register(struct durable_ctx *ctx, struct attempt *a,
+                                 struct durable_error *err) DURABLE_CHECKED;
+/* Starts its task; a->task_arn is known then. */
 enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a,
                               struct durable_error *err) DURABLE_CHECKED;
+/* Pattern sync: starts the task and looks at it until it has ended (attempt_sync.c). */
+enum durable_rc attempt_sync(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
+                             struct durable_error *err) DURABLE_CHECKED;
+/* The attempt's failure, from *own and what ECS says of the task (NULL: nothing). */
+void attempt_failure(const struct attempt *a, const struct durable_error *own,
+                     struct json_object *record, struct durable_error *err);
 /* The attempt failed with *err: finds the true outcome and the true reason, and cleans up. */
 enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
                             struct durable_error *err) DURABLE_CHECKED;
@@ -84,6 +98,11 @@ void attempt_step_begin(const struct durable_step *step, const struct attempt_to
 /* A step body's failure. `again` makes it one that the step repeats. */
 int attempt_step_error(struct durable_error *err, bool again, const char *what,
                        const struct error *why);
+/* A line of the log about this attempt: `event` is a fixed word, `operation` the durable operation
+ * that it is about; the task goes with it where one is known, the workflow always. For what is not
+ * inside a step: only where the context does not replay. Printf-like. */
+void attempt_say(const struct attempt *a, enum log_level level, const char *event,
+                 const char *operation, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 #define ATTEMPT_AGAIN "Launcher.Retry"   /* type of a step's failure that is repeated */
 #define ATTEMPT_FINAL "Launcher.Refused" /* and of one that is not */
 

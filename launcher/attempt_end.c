@@ -76,7 +76,7 @@ static int outcome_body(struct durable_step *step, void *arg, struct json_object
     if (held < 0 && (why.retryable || why.code == ERR_PROTOCOL))
         return attempt_step_error(err, true, "ask the receiver for a report", &why);
     if (held < 0)
-        durable_step_log(step, DURABLE_LOG_WARN, "the receiver holds no report: %s", why.msg);
+        attempt_say(a, LOG_WARN, "no_report_held", "outcome", "%s", why.msg);
     *out = record ? MOVE(record) : json_object_new_object();
     return 0;
 }
@@ -104,8 +104,8 @@ static enum durable_rc find_outcome(struct durable_ctx *ctx, struct attempt *a,
     auto_json struct json_object *record = NULL;
     auto_durable_error struct durable_error err = { 0 };
     enum durable_rc rc = durable_step(ctx, "outcome", outcome_body, a, &opts, &record, &err);
-    if (rc == DURABLE_FAILED)
-        durable_log(ctx, DURABLE_LOG_WARN, "the receiver did not answer: %s", err.message);
+    if (rc == DURABLE_FAILED && !durable_is_replaying(ctx))
+        attempt_say(a, LOG_WARN, "receiver_away", "outcome", "%s", err.message);
     if (rc != DURABLE_OK)
         return rc;
     struct json_object *held = json_get_obj(record, "held");
@@ -164,7 +164,8 @@ static enum durable_rc describe(struct durable_ctx *ctx, struct attempt *a, bool
     enum durable_rc rc = durable_step(ctx, "describe", describe_body, &d, &opts, record, &err);
     if (rc != DURABLE_FAILED)
         return rc;
-    durable_log(ctx, DURABLE_LOG_WARN, "why the task ended is not known: %s", err.message);
+    if (!durable_is_replaying(ctx))
+        attempt_say(a, LOG_WARN, "reason_not_known", "describe", "%s", err.message);
     return DURABLE_OK;
 }
 
@@ -213,8 +214,10 @@ static int cleanup_body(struct durable_step *step, void *arg, struct json_object
     snprintf(word, sizeof(word), "%s", c->outcome);
     attempt_step_begin(step, a->tools);
     /* Both are tried, whatever becomes of the other. */
-    int closed =
-        receiver_close(a->tools->receiver, a->public_id, a->launcher_token, word, &closing);
+    int closed = 0;
+    if (a->launcher_token)
+        closed =
+            receiver_close(a->tools->receiver, a->public_id, a->launcher_token, word, &closing);
     int stopped = 0;
     if (c->stop_task)
         stopped = a->task_arn ? stop(a, a->task_arn, c->outcome, &stopping)
@@ -223,6 +226,8 @@ static int cleanup_body(struct durable_step *step, void *arg, struct json_object
         return attempt_step_error(err, stopping.retryable, "stop the task", &stopping);
     if (closed < 0)
         return attempt_step_error(err, closing.retryable, "close the registration", &closing);
+    attempt_say(a, LOG_INFO, c->stop_task ? "task_stopped" : "registration_closed", "cleanup", "%s",
+                c->outcome);
     return 0;
 }
 
@@ -235,7 +240,8 @@ enum durable_rc attempt_cleanup(struct durable_ctx *ctx, struct attempt *a, cons
     enum durable_rc rc = durable_step(ctx, "cleanup", cleanup_body, &c, &opts, NULL, &err);
     if (rc != DURABLE_FAILED)
         return rc;
-    durable_log(ctx, DURABLE_LOG_ERROR, "cleanup is incomplete: %s", err.message);
+    if (!durable_is_replaying(ctx))
+        attempt_say(a, LOG_ERROR, "cleanup_incomplete", "cleanup", "%s", err.message);
     return DURABLE_OK;
 }
 
@@ -245,6 +251,16 @@ static bool has_ended(struct json_object *record)
 {
     const char *status = json_get_str(record, "lastStatus");
     return status && (strcmp(status, "STOPPED") == 0 || strcmp(status, "DELETED") == 0);
+}
+
+void attempt_failure(const struct attempt *a, const struct durable_error *own,
+                     struct json_object *record, struct durable_error *err)
+{
+    auto_free char *stream = log_stream_of(a->tools->cfg, a->task_arn);
+    const struct failure_place place = { .task_arn = a->task_arn,
+                                         .log_group = stream ? a->tools->cfg->log_group : NULL,
+                                         .log_stream = stream };
+    failure_compose(own, record, &place, err);
 }
 
 enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
@@ -262,10 +278,6 @@ enum durable_rc attempt_end(struct durable_ctx *ctx, struct attempt *a, struct j
     bool patient = failure_is_silence(own.type) || failure_is_signal(own.type);
     DURABLE_TRY(describe(ctx, a, patient, &record));
     DURABLE_TRY(attempt_cleanup(ctx, a, own.type, !has_ended(record)));
-    auto_free char *stream = log_stream_of(a->tools->cfg, a->task_arn);
-    const struct failure_place place = { .task_arn = a->task_arn,
-                                         .log_group = stream ? a->tools->cfg->log_group : NULL,
-                                         .log_stream = stream };
-    failure_compose(&own, record, &place, err);
+    attempt_failure(a, &own, record, err);
     return DURABLE_FAILED;
 }

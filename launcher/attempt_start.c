@@ -98,8 +98,9 @@ static int find_task(const struct attempt *a, struct json_object **result, struc
 
 static void request(const struct attempt *a, const char *client_token, struct buf *body)
 {
-    auto_free char *url =
-        mem_printf("%s/v1/callbacks/%s", a->tools->cfg->callback_base_url, a->public_id);
+    auto_free char *url = NULL;
+    if (a->job_token)
+        url = mem_printf("%s/v1/callbacks/%s", a->tools->cfg->callback_base_url, a->public_id);
     const struct plan_job job = {
         .name = a->job,
         .callback_url = url,
@@ -109,6 +110,19 @@ static void request(const struct attempt *a, const char *client_token, struct bu
         .traceparent = a->traceparent,
     };
     plan_run_task(a->tools->cfg, a->in, &job, body);
+}
+
+/* The step's result, into the log. */
+static void say_started(const struct attempt *a, struct json_object *result, const char *event)
+{
+    char operation[32];
+    struct json_object *refused = json_get_obj(result, "refused");
+    snprintf(operation, sizeof(operation), "run-task-%u", a->start_tries);
+    if (refused)
+        attempt_say(a, LOG_WARN, "task_refused", operation, "%s", json_get_str(refused, "reason"));
+    else
+        log_info(a->tools->log, log_event(event), log_str("operation", operation),
+                 log_str("task", json_get_str(result, "taskArn")));
 }
 
 /* The first try goes straight to RunTask: with the same clientToken and the same bytes ECS gives
@@ -127,7 +141,7 @@ static int run_task_body(struct durable_step *step, void *arg, struct json_objec
         if (found < 0)
             return attempt_step_error(err, true, "look for a started task", &why);
         if (found > 0) {
-            durable_step_log(step, DURABLE_LOG_INFO, "found the task that was started before");
+            say_started(a, *out, "task_found");
             return 0;
         }
     }
@@ -142,6 +156,7 @@ static int run_task_body(struct durable_step *step, void *arg, struct json_objec
     struct json_object *refused = json_get_obj(*out, "refused");
     if (refused)
         json_add_int(refused, "atMs", clock_wall_ms(a->tools->clock));
+    say_started(a, *out, "task_started");
     return 0;
 }
 
@@ -167,10 +182,11 @@ static enum durable_rc run_task(struct durable_ctx *ctx, struct attempt *a,
             json_add_int(refused, "waitedSeconds", elapsed_s);
             return DURABLE_OK;
         }
-        durable_log(ctx, DURABLE_LOG_INFO, "no start yet, once more in %lld s: %s",
-                    (long long)delay_s, json_get_str(refused, "reason"));
-        json_put_ptr(result);
         snprintf(name, sizeof(name), "capacity-%u", n);
+        if (!durable_is_replaying(ctx))
+            attempt_say(a, LOG_INFO, "start_postponed", name, "%lld s: %s", (long long)delay_s,
+                        json_get_str(refused, "reason"));
+        json_put_ptr(result);
         DURABLE_TRY(durable_wait(ctx, name, delay_s, err));
     }
 }
@@ -214,11 +230,11 @@ static enum durable_rc refused_start(struct durable_ctx *ctx, struct attempt *a,
     return rc;
 }
 
-enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct durable_error *err)
+enum durable_rc attempt_register(struct durable_ctx *ctx, struct attempt *a,
+                                 struct durable_error *err)
 {
     const struct durable_step_opts opts = { .retry = patience };
     auto_json struct json_object *registered = NULL;
-    auto_json struct json_object *result = NULL;
     enum durable_rc rc = durable_step(ctx, "register", register_body, a, &opts, &registered, err);
     if (rc == DURABLE_FAILED)
         return give_up(ctx, a, "Workflow.RegistrationFailed", err->message, false, err);
@@ -227,7 +243,13 @@ enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct
     const char *trace = json_get_str(registered, "traceparent");
     snprintf(a->traceparent, sizeof(a->traceparent), "%s", trace ? trace : "");
     receiver_client_set_trace(a->tools->receiver, a->traceparent);
-    rc = run_task(ctx, a, &result, err);
+    return DURABLE_OK;
+}
+
+enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct durable_error *err)
+{
+    auto_json struct json_object *result = NULL;
+    enum durable_rc rc = run_task(ctx, a, &result, err);
     if (rc == DURABLE_FAILED)
         return give_up(ctx, a, "Task.StartFailed", err->message, true, err);
     if (rc != DURABLE_OK)

@@ -24,6 +24,7 @@ static const struct durable_retry settle_patience = {
 struct job {
     const struct attempt_tools *tools;
     const struct input *in;
+    const struct metrics_of *of;
     const char *execution_arn;
     int64_t begin_ms;           /* of the attempt that runs */
     struct json_object *others; /* the tasks of the attempts before */
@@ -45,6 +46,7 @@ static enum durable_rc one_attempt(struct durable_ctx *ctx, struct json_object *
         .execution_arn = job->execution_arn,
         .begin_ms = job->begin_ms,
         .others = job->others,
+        .of = *job->of,
     };
     enum durable_rc rc = attempt_run(ctx, &attempt, &result, err);
     if (rc == DURABLE_OK) {
@@ -194,6 +196,14 @@ static void count_attempts(unsigned n, struct durable_error *err)
     durable_error_set_data(err, json_text(data, NULL));
 }
 
+static void say_failed(const struct job *job, const char *event, const char *operation,
+                       const struct durable_error *err)
+{
+    log_warn(job->tools->log, log_event(event), log_str("operation", operation),
+             log_str("task", json_get_str(job->failed, "taskArn")), log_str("type", err->type),
+             log_str("detail", err->message));
+}
+
 static enum durable_rc all_attempts(struct durable_ctx *ctx, struct job *job,
                                     struct json_object **value, struct durable_error *err)
 {
@@ -208,14 +218,15 @@ static enum durable_rc all_attempts(struct durable_ctx *ctx, struct job *job,
             count_attempts(n, err);
             return rc;
         }
-        durable_log(ctx, DURABLE_LOG_WARN, "attempt %u failed and is followed by another: %s: %s",
-                    n, err->type, err->message);
-        auto_durable_error struct durable_error why = { 0 };
         json_put_ptr(&job->failed);
         job->failed = data_of(err);
+        if (!durable_is_replaying(ctx))
+            say_failed(job, "attempt_failed", name, err);
+        auto_durable_error struct durable_error why = { 0 };
         rc = settle(ctx, job, n, &why);
         if (rc == DURABLE_FAILED) {
-            durable_log(ctx, DURABLE_LOG_ERROR, "not tried again: %s", why.message);
+            if (!durable_is_replaying(ctx))
+                say_failed(job, "not_tried_again", name, &why);
             say_not_retried(job, err);
             return rc;
         }
@@ -227,12 +238,14 @@ static enum durable_rc all_attempts(struct durable_ctx *ctx, struct job *job,
 }
 
 enum durable_rc attempts_run(struct durable_ctx *ctx, const struct attempt_tools *tools,
-                             const struct input *in, struct json_object **result, char **task_arn,
+                             const struct input *in, const struct metrics_of *of,
+                             struct json_object **result, char **task_arn,
                              struct durable_error *err)
 {
     struct job job = {
         .tools = tools,
         .in = in,
+        .of = of,
         .execution_arn = durable_execution_arn(ctx),
         .begin_ms = durable_execution_start_ms(ctx),
         .others = json_object_new_array(),

@@ -13,11 +13,13 @@
 
 #include "launcher/attempt.h"
 
-/* DURABLE_OK: *result is the job's (NULL for null) and *task_arn the task's that gave it, both the
- * caller's. DURABLE_FAILED: *err is the last attempt's failure, which says in its data by
- * "attempts" how many there were, where there was more than one. */
+/* `of` is what its metrics are of, borrowed. DURABLE_OK: *result is the job's (NULL for null) and
+ * *task_arn the task's that gave it, both the caller's. DURABLE_FAILED: *err is the last attempt's
+ * failure, which says in its data by "attempts" how many there were, where there was more than one.
+ */
 enum durable_rc attempts_run(struct durable_ctx *ctx, const struct attempt_tools *tools,
-                             const struct input *in, struct json_object **result, char **task_arn,
+                             const struct input *in, const struct metrics_of *of,
+                             struct json_object **result, char **task_arn,
                              struct durable_error *err) DURABLE_CHECKED;
 
 #endif

@@ -50,6 +50,8 @@ static void fill_table(struct config *c)
           0, 31622400, "S", "the durable function's ExecutionTimeout; 0: not checked" },
         { "workflow-function", "WORKFLOW_FUNCTION", OPT_STR, &c->workflow_function, NULL, 0, 0,
           "NAME:QUALIFIER", "the durable function that runs workflows (handler api)" },
+        { "metrics-namespace", "METRICS_NAMESPACE", OPT_STR, &c->metrics_text, "LambdaEcsDurable",
+          0, 0, "NAME", "namespace of the metrics in CloudWatch; none: they are not written" },
         { "runtime-api", "AWS_LAMBDA_RUNTIME_API", OPT_STR, &c->runtime_api, NULL, 0, 0,
           "HOST:PORT", "the Runtime API; Lambda sets it" },
         { "log-level", "LOG_LEVEL", OPT_STR, &c->log_level_text, "info", 0, 0, "LEVEL",
@@ -306,6 +308,7 @@ int config_load(struct config *c, int argc, char *const *argv, char *const *env,
         return error_set(err, ERR_INVALID, 0, "CONTAINER_NAME: must be at most %d bytes long",
                          CONFIG_CONTAINER_NAME);
     c->refuse_command = !c->allow_command;
+    c->metrics = strcmp(c->metrics_text, "none") == 0 ? NULL : c->metrics_text;
     c->allowed = split(c->allowed_text, c->task_definition);
     c->subnets = split(c->subnets_text, NULL);
     c->security_groups = split(c->security_groups_text, NULL);

@@ -51,6 +51,7 @@ struct config {
     int64_t execution_timeout_s; /* the durable function's ExecutionTimeout; 0: not known */
     char *workflow_function;     /* "name:qualifier" */
     char function_name[CONFIG_FUNCTION_NAME + 1]; /* its name alone */
+    char *metrics;                                /* METRICS_NAMESPACE; NULL: none are written */
     char *runtime_api;                            /* AWS_LAMBDA_RUNTIME_API */
     enum log_level log_level;
     struct aws_options aws;
@@ -58,6 +59,7 @@ struct config {
     /* private: the table that filled this, and texts that were taken apart */
     struct opt table[CONFIG_OPTIONS];
     bool allow_command;
+    char *metrics_text;
     char *allowed_text;
     char *subnets_text;
     char *security_groups_text;

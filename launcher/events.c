@@ -48,12 +48,13 @@ static bool is_execution(struct json_object *event)
     return of_kind(event, "aws.lambda", "Durable Execution Status Change");
 }
 
-static int handle_event(const struct events_tools *t, struct json_object *event, struct error *err)
+static int handle_event(const struct events_tools *t, struct json_object *event, bool again,
+                        struct error *err)
 {
     if (of_kind(event, "aws.ecs", "ECS Task State Change"))
         return events_task(t, event, err);
     if (is_execution(event))
-        return events_execution(t, event, err);
+        return events_execution(t, event, again, err);
     log_debug(t->log, log_event("event_ignored"),
               log_str("type", json_get_str(event, "detail-type")));
     return 0;
@@ -70,7 +71,8 @@ static int handle_record(const struct events_tools *t, struct json_object *recor
         log_error(t->log, log_event("event_unreadable"), log_err(&err));
         return -1; /* it ends where the queue puts what nobody can handle */
     }
-    if (handle_event(t, event, &err) < 0) {
+    bool first = !count || is(count, "1");
+    if (handle_event(t, event, !first, &err) < 0) {
         log_warn(t->log, log_event("event_postponed"),
                  log_str("type", json_get_str(event, "detail-type")), log_err(&err));
         return -1;
@@ -117,7 +119,7 @@ int events_handle(const struct lambda_invocation *inv, void *arg, struct buf *re
     }
     if (!json_get_str(payload, "detail-type"))
         return error_set(err, ERR_INVALID, 0, "neither an event nor a batch of a queue");
-    if (handle_event(t, payload, err) < 0)
+    if (handle_event(t, payload, false, err) < 0)
         return -1;
     buf_add_str(response, "{}");
     return 0;

@@ -23,6 +23,7 @@
 #define LAUNCHER_EVENTS_H
 
 #include "launcher/config.h"
+#include "launcher/metrics.h"
 #include "launcher/receiver_client.h"
 #include "shared/base/log.h"
 #include "shared/lambda/runtime.h"
@@ -48,6 +49,7 @@ struct events_tools {
     const struct clock *clock;
     struct log *log;
     struct events_seen *seen;
+    struct metrics *metrics; /* NULL: nothing is counted */
 };
 
 /* A lambda_handler_fn; `arg` is a struct events_tools. -1 where a single event could not be handled
@@ -60,7 +62,8 @@ int events_handle(const struct lambda_invocation *inv, void *arg, struct buf *re
 
 /* Each takes one event; 0 also where there was nothing to do, -1 where it must come again. */
 int events_task(const struct events_tools *t, struct json_object *event, struct error *err) CHECKED;
-int events_execution(const struct events_tools *t, struct json_object *event,
+/* `again`: it was handled before, a minute ago. */
+int events_execution(const struct events_tools *t, struct json_object *event, bool again,
                      struct error *err) CHECKED;
 /* A token of launcher scope for a callback, valid for some minutes, and its public id. NULL with
  * *err; free it with mem_free_secret. */

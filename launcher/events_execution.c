@@ -2,13 +2,12 @@
 #include <string.h>
 
 #include "launcher/events.h"
+#include "launcher/past.h"
 #include "launcher/workflow_id.h"
-#include "shared/aws/ecs_client.h"
-#include "shared/aws/lambda_client.h"
 #include "shared/base/json.h"
 
-#define PAGE_EVENTS 1000
-#define PAGES_MAX   20
+#define IN_FLIGHT_MS       3000 /* how long a task is looked for that a step may yet start */
+#define IN_FLIGHT_PAUSE_MS 300
 
 /* An execution that ended other than well. */
 struct ended {
@@ -39,66 +38,56 @@ static int close_one(const struct ended *e, const char *callback_id, struct erro
     return receiver_close(e->tools->receiver, id, token, e->status, err);
 }
 
-static int close_page(const struct ended *e, struct json_object *page, struct error *err)
+static int close_registrations(const struct ended *e, const struct past *past, struct error *err)
 {
-    struct json_object *events = json_get_arr(page, "Events");
     int rc = 0;
-    for (size_t i = 0; events && i < json_object_array_length(events); i++) {
-        struct json_object *event = json_object_array_get_idx(events, i);
-        const char *id = json_get_str(json_get_obj(event, "CallbackStartedDetails"), "CallbackId");
-        if (id && close_one(e, id, err) < 0)
-            rc = -1;
+    for (size_t i = 0; i < json_object_array_length(past->callbacks); i++) {
+        struct json_object *id = json_object_array_get_idx(past->callbacks, i);
+        if (close_one(e, json_object_get_string(id), err) < 0)
+            rc = error_wrap(err, "close the registration");
     }
     return rc;
 }
 
-/* All that the execution's history names. */
-static int close_registrations(const struct ended *e, struct error *err)
-{
-    auto_free char *marker = NULL;
-    int rc = 0;
-    for (unsigned n = 0; n == 0 || (marker && n < PAGES_MAX); n++) {
-        auto_json struct json_object *page = NULL;
-        if (lambda_get_history(e->tools->aws, e->arn, true, marker, PAGE_EVENTS, &page, err) < 0)
-            return err->code == ERR_NOT_FOUND ? rc : error_wrap(err, "read the history");
-        if (close_page(e, page, err) < 0)
-            rc = -1;
-        const char *next = json_get_str(page, "NextMarker");
-        mem_free_ptr(&marker);
-        marker = next && *next ? mem_dup(next) : NULL;
-    }
-    return rc < 0 ? error_wrap(err, "close the registration") : 0;
-}
+/* ---- all of it ------------------------------------------------------------------------------- */
 
-/* ---- tasks ----------------------------------------------------------------------------------- */
-
-static int stop_tasks(const struct ended *e, int64_t *count, struct error *err)
+/* Closes, stops, and looks again for what a step that was under way may have started since. What
+ * goes wrong is tried to the end, and told last. */
+static int clean(const struct ended *e, struct past *past, int64_t *count, struct error *err)
 {
     const struct events_tools *t = e->tools;
     char reason[96];
-    auto_json struct json_object *arns = NULL;
-    int rc = 0;
+    int64_t until_ms = clock_mono_ms(t->clock) + IN_FLIGHT_MS;
     snprintf(reason, sizeof(reason), "the workflow has ended: %s", e->status);
-    if (ecs_list_tasks(t->aws, t->cfg->cluster, e->started_by, "RUNNING", &arns, err) < 0)
-        return error_wrap(err, "list the tasks");
-    for (size_t i = 0; i < json_object_array_length(arns); i++) {
-        const char *arn = json_object_get_string(json_object_array_get_idx(arns, i));
-        struct error why = { 0 };
-        if (ecs_stop_task(t->aws, t->cfg->cluster, arn, reason, &why) == 0) {
-            log_info(t->log, log_event("task_stopped"), log_str("workflow", e->workflow),
-                     log_str("task", arn));
-            (*count)++;
-        } else if (why.code != ERR_NOT_FOUND && !strcasestr(why.msg, "not found")) {
-            *err = why;
-            rc = error_wrap(err, "stop the task");
-        }
+    int rc = close_registrations(e, past, err);
+    /* Their own ends come as events too, and stop their tasks. */
+    if (past_stop_children(t->aws, t->cfg->cluster, past, false, reason, count, err) < 0)
+        rc = -1;
+    for (;;) {
+        if (past_stop_tasks(t->aws, t->cfg->cluster, e->started_by, reason, count, err) < 0)
+            return -1;
+        if (rc < 0 || !past->step_open || *count > 0 || clock_mono_ms(t->clock) >= until_ms)
+            return rc;
+        clock_sleep_ms(t->clock, IN_FLIGHT_PAUSE_MS);
     }
-    return rc;
+}
+
+/* One that failed has counted itself; the other two ends come from outside. */
+static void count_end(const struct ended *e, const char *function)
+{
+    const struct metrics_of of = {
+        .function = function,
+        .error_type = strcmp(e->status, "STOPPED") == 0 ? "Workflow.Stopped" : "Workflow.Timeout",
+        .workflow = e->workflow,
+    };
+    if (strcmp(e->status, "FAILED") != 0)
+        metrics_count(e->tools->metrics, "WorkflowsFailed", &of);
 }
 
 /* Closed first, so that a container that says something while it is stopped is told that nobody
  * waits, and leaves no undeliverable report. Both are tried, whatever becomes of the other. */
-int events_execution(const struct events_tools *t, struct json_object *event, struct error *err)
+int events_execution(const struct events_tools *t, struct json_object *event, bool again,
+                     struct error *err)
 {
     struct json_object *detail = json_get_obj(event, "detail");
     struct ended e = {
@@ -113,13 +102,19 @@ int events_execution(const struct events_tools *t, struct json_object *event, st
         return 0; /* another durable function of this account */
     workflow_id_text(&id, e.workflow);
     workflow_id_started_by(&id, e.started_by);
-    struct error closing = { 0 };
+    if (!again)
+        count_end(&e, id.function);
+    auto_past struct past past = { .callbacks = NULL };
     int64_t count = 0;
-    int closed = close_registrations(&e, &closing);
-    int stopped = stop_tasks(&e, &count, err);
+    int rc = past_read(t->aws, e.arn, &past, err);
+    if (rc < 0 && err->code != ERR_NOT_FOUND)
+        error_wrap(err, "read the history");
+    struct error unread = *err;
+    bool known = rc == 0 || err->code == ERR_NOT_FOUND;
+    rc = clean(&e, &past, &count, err);
     log_info(t->log, log_event("execution_ended"), log_str("workflow", e.workflow),
              log_str("status", e.status), log_int("tasks", count));
-    if (closed < 0)
-        *err = closing;
-    return closed < 0 || stopped < 0 ? -1 : 0;
+    if (!known)
+        *err = unread;
+    return known ? rc : -1;
 }

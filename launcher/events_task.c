@@ -134,6 +134,19 @@ static int report(const struct events_tools *t, const char *arn, const char *cal
     return error_wrap(err, "report the task's end");
 }
 
+/* How long ECS took to start it; a task that never ran has no such time. */
+static void time_start(const struct events_tools *t, struct json_object *task)
+{
+    const char *created = json_get_str(task, "createdAt");
+    const char *started = json_get_str(task, "startedAt");
+    const struct metrics_of of = { .cluster = t->cfg->cluster,
+                                   .task = json_get_str(task, "taskArn") };
+    int64_t created_ms, started_ms;
+    if (created && started && clock_parse(created, &created_ms) == 0 &&
+        clock_parse(started, &started_ms) == 0)
+        metrics_time(t->metrics, "TaskStartLatency", started_ms - created_ms, &of);
+}
+
 int events_task(const struct events_tools *t, struct json_object *event, struct error *err)
 {
     struct json_object *task = json_get_obj(event, "detail");
@@ -159,6 +172,7 @@ int events_task(const struct events_tools *t, struct json_object *event, struct 
     token_content_wipe(&content);
     if (found < 0)
         return -1;
+    time_start(t, task);
     remember(t->seen, arn, version);
     return 0;
 }

@@ -26,12 +26,15 @@ static void *wait_for_stop(void *arg)
 static int serve_workflow(const struct config *cfg, const struct lambda_runtime_config *runtime,
                           struct aws *aws, struct error *err)
 {
-    struct attempt_tools tools = { .cfg = cfg, .aws = aws, .clock = clock_system() };
+    struct attempt_tools tools = {
+        .cfg = cfg, .aws = aws, .clock = clock_system(), .log = runtime->log
+    };
     auto_durable_error struct durable_error why = { 0 };
     int rc = -1;
     char **env = config_environment(cfg, environ);
     struct token_keys *keys = keys_load(cfg, aws, err);
     tools.keys = keys;
+    tools.metrics = metrics_open(STDOUT_FILENO, cfg->metrics, tools.clock);
     if (keys)
         tools.receiver = receiver_client_new(cfg->receiver_url, tools.clock, err);
     if (!tools.receiver) {
@@ -44,6 +47,7 @@ static int serve_workflow(const struct config *cfg, const struct lambda_runtime_
             error_set(err, ERR_UNAVAILABLE, 0, "%s", why.message ? why.message : "cannot serve");
     }
     receiver_client_free(tools.receiver);
+    metrics_close(tools.metrics);
     token_keys_free(keys);
     config_environment_free(env);
     return rc;
@@ -85,6 +89,7 @@ static int serve_events(const struct config *cfg, const struct lambda_runtime_co
     struct events_tools tools = {
         .cfg = cfg, .aws = aws, .clock = clock_system(), .log = runtime->log, .seen = &seen
     };
+    tools.metrics = metrics_open(STDOUT_FILENO, cfg->metrics, tools.clock);
     int rc = -1;
     struct token_keys *keys = keys_load(cfg, aws, err);
     tools.keys = keys;
@@ -97,6 +102,7 @@ static int serve_events(const struct config *cfg, const struct lambda_runtime_co
         aws_set_timeout(aws, ECS_TIMEOUT_MS);
         rc = lambda_runtime_run(runtime, events_handle, &tools, err);
     }
+    metrics_close(tools.metrics);
     receiver_client_free(tools.receiver);
     token_keys_free(keys);
     return rc;

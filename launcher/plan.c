@@ -22,17 +22,19 @@ static void environment_fill(struct environment *e, const struct config *c, cons
     snprintf(e->heartbeat, sizeof(e->heartbeat), "%lld", (long long)in->heartbeat_s);
     snprintf(e->stop_timeout, sizeof(e->stop_timeout), "%lld", (long long)c->stop_timeout_s);
     const struct ecs_pair ours[] = {
-        { "CALLBACK_URL", job->callback_url },
-        { "CALLBACK_TOKEN", job->token },
-        { "HEARTBEAT_SECONDS", e->heartbeat },
+        { job->callback_url ? "CALLBACK_URL" : NULL, job->callback_url },
+        { job->token ? "CALLBACK_TOKEN" : NULL, job->token },
+        { job->callback_url ? "HEARTBEAT_SECONDS" : NULL, e->heartbeat },
+        { job->callback_url ? NULL : "CALLBACK_DISABLED", "true" },
         { "STOP_TIMEOUT_SECONDS", e->stop_timeout },
         { "JOB_NAME", job->name },
+        { trace ? "TRACEPARENT" : NULL, job->traceparent },
     };
-    e->pairs = mem_array(own + ARRAY_LEN(ours) + 2, sizeof(*e->pairs));
+    e->pairs = mem_array(own + ARRAY_LEN(ours) + 1, sizeof(*e->pairs));
     memcpy(e->pairs, in->environment, own * sizeof(*e->pairs));
-    memcpy(e->pairs + own, ours, sizeof(ours));
-    if (trace)
-        e->pairs[own + ARRAY_LEN(ours)] = (struct ecs_pair){ "TRACEPARENT", job->traceparent };
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (ours[i].name)
+            e->pairs[own++] = ours[i];
 }
 
 static struct ecs_run_task run_task(const struct config *c, const struct input *in,
@@ -102,10 +104,14 @@ int plan_check_size(const struct config *c, const struct input *in, struct json_
     char token[PLAN_TOKEN_MAX + 1];
     char name[PLAN_JOB_MAX + 1];
     char trace[TRACE_PARENT];
-    const struct plan_job widest = {
-        .name = name, .callback_url = url, .token = token, .traceparent = trace
-    };
-    const struct plan_job none = { .name = "", .callback_url = "", .token = "" };
+    bool reports = in->pattern != INPUT_SYNC;
+    const struct plan_job widest = { .name = name,
+                                     .callback_url = reports ? url : NULL,
+                                     .token = reports ? token : NULL,
+                                     .traceparent = trace };
+    const struct plan_job none = { .name = "",
+                                   .callback_url = reports ? "" : NULL,
+                                   .token = reports ? "" : NULL };
     memset(url, '/', PLAN_URL_MAX);
     memset(token, 'x', PLAN_TOKEN_MAX);
     memset(name, 'x', PLAN_JOB_MAX);
@@ -128,8 +134,32 @@ int plan_check_size(const struct config *c, const struct input *in, struct json_
     return -1;
 }
 
+/* The faults of each job, as faults of the batch. */
+static int check_jobs(const struct config *c, const struct input *in, struct json_object **faults)
+{
+    for (size_t i = 0; i < json_object_array_length(in->jobs); i++) {
+        auto_input struct input job = { .sample = false };
+        auto_json struct json_object *its = NULL;
+        if (input_parse(json_object_array_get_idx(in->jobs, i), (const char *const *)c->allowed,
+                        &job, &its) == 0 &&
+            plan_check(c, &job, &its) == 0)
+            continue;
+        for (size_t k = 0; k < json_object_array_length(its); k++) {
+            struct json_object *f = json_object_array_get_idx(its, k);
+            char pointer[320];
+            input_job_pointer(json_get_str(f, "pointer"), i, pointer, sizeof(pointer));
+            input_fault(faults, pointer, "%s", json_get_str(f, "detail"));
+        }
+    }
+    return *faults ? -1 : 0;
+}
+
 int plan_check(const struct config *c, const struct input *in, struct json_object **faults)
 {
+    if (in->jobs) {
+        input_fault(faults, "/pattern", "batch is not available yet");
+        return check_jobs(c, in, faults);
+    }
     if (in->command && c->refuse_command)
         input_fault(faults, "/task/command", "is not allowed here: the image's own is run");
     return plan_check_size(c, in, faults) < 0 || *faults ? -1 : 0;

@@ -16,8 +16,8 @@
 
 /* What is this job's own; borrowed. */
 struct plan_job {
-    const char *name; /* JOB_NAME */
-    const char *callback_url;
+    const char *name;         /* JOB_NAME */
+    const char *callback_url; /* NULL, both: it reports to nobody (CALLBACK_DISABLED) */
     const char *token;
     const char *client_token;
     const char *started_by;

@@ -6,6 +6,8 @@
 #include "shared/base/digest.h"
 
 #define START_FIRST_S 4
+#define LOOK_FIRST_S  1
+#define LOOK_MAX_S    60
 
 /* From 0 to below 1, the same for the same words. */
 static double share(const char *seed, const char *what, unsigned n)
@@ -72,6 +74,13 @@ int64_t policy_start_delay_s(const struct input *in, const char *seed, unsigned 
     int64_t delay_s = half_jitter(grown(START_FIRST_S, POLICY_START_MAX_S, 2, tries),
                                   share(seed, "start", tries));
     return delay_s < left_s ? delay_s : left_s;
+}
+
+int64_t policy_look_delay_s(const struct input *in, int64_t elapsed_s)
+{
+    int64_t most_s = in->timeout_s / 100 > LOOK_MAX_S ? in->timeout_s / 100 : LOOK_MAX_S;
+    int64_t delay_s = elapsed_s / 8 > LOOK_FIRST_S ? elapsed_s / 8 : LOOK_FIRST_S;
+    return delay_s < most_s ? delay_s : most_s;
 }
 
 /* The longest that `attempts` attempts may take. */

@@ -31,6 +31,11 @@ int64_t policy_delay_s(const struct input *in, const char *execution_arn, unsign
 int64_t policy_start_delay_s(const struct input *in, const char *seed, unsigned tries,
                              int64_t elapsed_s);
 
+/* Pattern sync: when the task is looked at again, `elapsed_s` since the attempt began. The wait
+ * grows with what has passed, so that INPUT_ATTEMPTS_MAX attempts of INPUT_SYNC_MAX_S each stay
+ * under an execution's 3,000 operations. */
+int64_t policy_look_delay_s(const struct input *in, int64_t elapsed_s);
+
 /* Whether all attempts of `in` fit the function's execution timeout (c->execution_timeout_s, 0: not
  * known, nothing is checked). A retry policy that the workflow did not ask for is cut down to what
  * fits; else adds a fault to *faults and returns -1. */

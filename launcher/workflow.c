@@ -5,6 +5,7 @@
 #include "launcher/attempts.h"
 #include "launcher/plan.h"
 #include "launcher/policy.h"
+#include "launcher/workflow_id.h"
 
 static enum durable_rc refuse(struct json_object *faults, struct durable_error *err)
 {
@@ -16,32 +17,99 @@ static enum durable_rc refuse(struct json_object *faults, struct durable_error *
     return DURABLE_FAILED;
 }
 
-/* What AWS's sample returns. */
-static struct json_object *sample_result(const char *task_arn, struct json_object *result)
+/* What AWS's sample returns, the one of its functions and the other. */
+static struct json_object *sample_result(const struct input *in, const char *task_arn,
+                                         struct json_object *result)
 {
     auto_json struct json_object *body = json_object_new_object();
     json_add_str(body, "status", "success");
-    json_add_str(body, "message", "ECS task completed and sent callback");
-    json_add_str(body, "taskArn", task_arn);
-    json_add_str(body, "result", json_text(result, NULL));
+    if (in->pattern == INPUT_SYNC) {
+        auto_free char *text = mem_printf("Processed: %s", in->message);
+        json_add_str(body, "message", text);
+        json_add_int(body, "processingTime", in->processing_s);
+        json_add_str(body, "taskArn", task_arn);
+    } else {
+        json_add_str(body, "message", "ECS task completed and sent callback");
+        json_add_str(body, "taskArn", task_arn);
+        json_add_str(body, "result", json_text(result, NULL));
+    }
     struct json_object *o = json_object_new_object();
     json_add_int(o, "statusCode", 200);
     json_add_str(o, "body", json_text(body, NULL));
     return o;
 }
 
+/* ---- what is told of it ---------------------------------------------------------------------- */
+
+/* An execution as logs and metrics name it. */
+struct telling {
+    const struct attempt_tools *tools;
+    struct metrics_of of;
+    struct workflow_id id;
+    char text[WORKFLOW_ID_TEXT];
+};
+
+static void telling_begin(struct telling *t, const struct attempt_tools *tools,
+                          const struct durable_ctx *ctx)
+{
+    *t = (struct telling){ .tools = tools };
+    if (workflow_id_from_arn(&t->id, NULL, durable_execution_arn(ctx)) == 0)
+        workflow_id_text(&t->id, t->text);
+    t->of = (struct metrics_of){ .function = t->id.function, .workflow = t->text };
+    log_set(tools->log, "workflow", t->text);
+    log_set(tools->log, "requestId", durable_request_id(ctx));
+}
+
+static void tell_start(const struct telling *t)
+{
+    log_info(t->tools->log, log_event("workflow_started"), log_str("pattern", t->of.pattern));
+    metrics_count(t->tools->metrics, "WorkflowsStarted", &t->of);
+}
+
+static void tell_end(struct telling *t, enum durable_rc rc, const struct durable_error *err)
+{
+    if (rc == DURABLE_OK) {
+        log_info(t->tools->log, log_event("workflow_succeeded"), log_str("pattern", t->of.pattern));
+        metrics_count(t->tools->metrics, "WorkflowsSucceeded", &t->of);
+    } else if (rc == DURABLE_FAILED) {
+        t->of.error_type = err->type;
+        log_warn(t->tools->log, log_event("workflow_failed"), log_str("pattern", t->of.pattern),
+                 log_str("type", err->type), log_str("detail", err->message));
+        metrics_count(t->tools->metrics, "WorkflowsFailed", &t->of);
+    }
+}
+
+/* ---- the handler ----------------------------------------------------------------------------- */
+
+static enum durable_rc run(struct durable_ctx *ctx, struct telling *telling,
+                           const struct attempt_tools *tools, struct json_object *in,
+                           struct json_object **out, struct durable_error *err)
+{
+    auto_input struct input input = { .sample = false };
+    auto_json struct json_object *faults = NULL;
+    auto_json struct json_object *result = NULL;
+    auto_free char *task_arn = NULL;
+    bool fits = input_parse(in, (const char *const *)tools->cfg->allowed, &input, &faults) == 0 &&
+                plan_check(tools->cfg, &input, &faults) == 0 &&
+                policy_fit(tools->cfg, &input, &faults) == 0;
+    telling->of.pattern = fits ? input_pattern_name(input.pattern) : NULL;
+    if (!durable_is_replaying(ctx))
+        tell_start(telling);
+    if (!fits)
+        return refuse(faults, err);
+    DURABLE_TRY(attempts_run(ctx, tools, &input, &telling->of, &result, &task_arn, err));
+    *out = input.sample ? sample_result(&input, task_arn, result) : MOVE(result);
+    return DURABLE_OK;
+}
+
 enum durable_rc workflow_run(struct durable_ctx *ctx, struct json_object *in, void *arg,
                              struct json_object **out, struct durable_error *err)
 {
     const struct attempt_tools *tools = arg;
-    auto_input struct input input = { .sample = false };
-    auto_json struct json_object *faults = NULL;
-    auto_json struct json_object *result = NULL;
-    if (input_parse(in, (const char *const *)tools->cfg->allowed, &input, &faults) < 0 ||
-        plan_check(tools->cfg, &input, &faults) < 0 || policy_fit(tools->cfg, &input, &faults) < 0)
-        return refuse(faults, err);
-    auto_free char *task_arn = NULL;
-    DURABLE_TRY(attempts_run(ctx, tools, &input, &result, &task_arn, err));
-    *out = input.sample ? sample_result(task_arn, result) : MOVE(result);
-    return DURABLE_OK;
+    struct telling telling;
+    telling_begin(&telling, tools, ctx);
+    enum durable_rc rc = run(ctx, &telling, tools, in, out, err);
+    tell_end(&telling, rc, err);
+    log_set(tools->log, "workflow", NULL);
+    return rc;
 }

@@ -52,6 +52,9 @@ static void starts(struct rig *r)
         JOB,
         "{\"message\":\"Hi\",\"processingTime\":0}",
         "{\"processingTime\":0}",
+        "{\"pattern\":\"sync\",\"message\":\"Hi\"}",
+        "{\"pattern\":\"sync\",\"task\":{\"command\":[\"true\"]},\"timeoutSeconds\":60,"
+        "\"startTimeoutSeconds\":30,\"retry\":{\"maxAttempts\":2}}",
         "{\"pattern\":\"callback\",\"input\":[1,{\"a\":null}],\"timeoutSeconds\":60,"
         "\"startTimeoutSeconds\":30,\"heartbeatSeconds\":5,\"task\":{\"environment\":{\"A\":\"\"},"
         "\"cpu\":256,\"memory\":\"512\",\"taskDefinition\":\"plain\"},\"retry\":{\"maxAttempts\":2,"

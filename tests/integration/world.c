@@ -103,6 +103,60 @@ void world_gone(int pid)
     cr_assert_neq(kill(pid, 0), 0, "process %d still runs", pid);
 }
 
+static int running_tasks(struct world *w)
+{
+    struct error err = { 0 };
+    auto_answer struct api_answer a = { 0 };
+    cr_assert_eq(api_send(w->local, "GET", "/_local/tasks", NULL, NULL, &a, &err), 0, "%s",
+                 err.msg);
+    struct json_object *tasks = json_get_arr(a.json, "tasks");
+    int running = 0;
+    for (size_t i = 0; tasks && i < json_object_array_length(tasks); i++) {
+        const char *status = json_get_str(json_object_array_get_idx(tasks, i), "lastStatus");
+        running += !status || strcmp(status, "STOPPED") != 0;
+    }
+    return running;
+}
+
+void world_no_task_runs(struct world *w)
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + END_MS;
+    while (running_tasks(w) > 0) {
+        cr_assert_lt(clock_mono_ms(clock_system()), until_ms, "%d tasks run", running_tasks(w));
+        clock_sleep_ms(clock_system(), PAUSE_MS);
+    }
+}
+
+/* Adds the JSON object of each line of `path` that has `word` in it. */
+static void read_log(const char *path, const char *word, struct json_object *lines)
+{
+    char *line = NULL;
+    size_t size = 0;
+    FILE *f = fopen(path, "r");
+    while (f && getline(&line, &size, f) > 0) {
+        struct error not_json;
+        struct json_object *o = NULL;
+        const char *begin = strchr(line, '{'); /* a log may say in front whose line it is */
+        if (begin && strstr(line, word) && json_parse_str(begin, &o, &not_json) == 0)
+            json_object_array_add(lines, o);
+    }
+    free(line);
+    if (f)
+        fclose(f);
+}
+
+struct json_object *world_log_lines(struct world *w, const char *word)
+{
+    static const char *const functions[] = { "launcher", "api", "events" };
+    struct json_object *lines = json_object_new_array();
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        auto_free char *path =
+            mem_printf("%s/logs/%s.log", stack_state_dir(w->stack), functions[i]);
+        read_log(path, word, lines);
+    }
+    return lines;
+}
+
 void world_fault(struct world *w, const char *fault)
 {
     struct error err = { 0 };

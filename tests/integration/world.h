@@ -36,6 +36,11 @@ void world_history(struct world *w, const char *id, struct history_facts *out);
 int world_task_pid(struct world *w, const char *id);
 /* Waits until a process is gone. */
 void world_gone(int pid);
+/* Waits until no task of the stack runs, or is to run. */
+void world_no_task_runs(struct world *w);
+/* The lines that the functions have logged with `word` in them, as an array of JSON objects; lines
+ * that are none are left out. The caller's. */
+struct json_object *world_log_lines(struct world *w, const char *word);
 /* Orders a fault (JSON of POST /_local/faults); NULL: takes all back. */
 void world_fault(struct world *w, const char *fault);
 /* How many faults have not been met to the end. */

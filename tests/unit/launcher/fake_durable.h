@@ -258,7 +258,8 @@ static const char *fake_durable_run(struct fake_durable *d, durable_fn *handler,
 }
 
 /* Ends the callback: status SUCCEEDED with a result, or FAILED or TIMED_OUT with an ErrorObject. */
-static void fake_durable_callback(struct fake_durable *d, const char *status, const char *text)
+__attribute__((unused)) static void fake_durable_callback(struct fake_durable *d,
+                                                          const char *status, const char *text)
 {
     for (size_t i = 0; i < json_object_array_length(d->operations); i++) {
         struct json_object *o = json_object_array_get_idx(d->operations, i);

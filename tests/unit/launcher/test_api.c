@@ -130,7 +130,7 @@ static const struct {
     { { .method = "POST",
         .path = "/workflows",
         .type = JSON_TYPE,
-        .body = "{\"pattern\":\"sync\"}" },
+        .body = "{\"pattern\":\"poll\"}" },
       400,
       "/pattern" },
     { { .method = "POST", .path = "/workflows", .type = JSON_TYPE, .body = "{\"message\":1}" },

@@ -33,10 +33,40 @@ static const struct {
     { "{\"pattern\":null}", "/pattern: is required" },
     { "{\"pattern\":\"callback\",\"pat/te~rn\":1}", "/pat~1te~0rn: unknown field" },
     { "{\"pattern\":7}", "/pattern: must be a string" },
-    { "{\"pattern\":\"poll\"}", "/pattern: must be callback" },
-    { "{\"pattern\":\"sync\"}", "/pattern: sync is not available yet" },
-    { "{\"pattern\":\"batch\",\"tasks\":[]}", "/pattern: batch is not available yet" },
-    { "{\"pattern\":\"callback\",\"tasks\":[]}", "/tasks: not available yet" },
+    { "{\"pattern\":\"poll\"}", "/pattern: must be callback, sync or batch" },
+    { "{\"pattern\":\"callback\",\"tasks\":[]}", "/tasks: unknown field" },
+    { "{\"pattern\":\"callback\",\"maxConcurrency\":1}", "/maxConcurrency: unknown field" },
+    { "{\"pattern\":\"callback\",\"wrapResultBytes\":0}", "/wrapResultBytes: must be from 1" },
+    { "{\"pattern\":\"sync\",\"input\":1}",
+      "/input: unknown field; /input: belongs to pattern callback" },
+    { "{\"pattern\":\"sync\",\"heartbeatSeconds\":1}",
+      "/heartbeatSeconds: unknown field; /heartbeatSeconds: belongs to pattern callback" },
+    { "{\"pattern\":\"sync\",\"timeoutSeconds\":86401}", "/timeoutSeconds: must be from 1 to" },
+    { "{\"pattern\":\"sync\",\"wrapResultBytes\":1}", "/wrapResultBytes: unknown field" },
+    { "{\"pattern\":\"batch\"}", "/tasks: must list 1 to 1000 jobs" },
+    { "{\"pattern\":\"batch\",\"tasks\":[]}", "/tasks: must list 1 to 1000 jobs" },
+    { "{\"pattern\":\"batch\",\"tasks\":{}}", "/tasks: must be an array" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{},7]}", "/tasks/1: must be an object" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{},{\"command\":[1]}]}",
+      "/tasks/1/command/0: must be a string" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{\"image\":1}]}", "/tasks/0/image: unknown field" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{\"environment\":{\"AWS_X\":\"\"}}]}",
+      "/tasks/0/environment/AWS_X: is reserved" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{\"taskDefinition\":\"other\"}]}",
+      "/tasks/0/taskDefinition: is not allowed" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"task\":{\"cpu\":1}}", "/task/cpu: must be" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"input\":1}", "/input: unknown field" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"maxConcurrency\":0}",
+      "/maxConcurrency: must be from 1 to 1000" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":-1}",
+      "/toleratedFailures: must be a whole number" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":1.5}",
+      "/toleratedFailures: must be a whole number" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":\"101%\"}",
+      "/toleratedFailures: must be a whole number" },
+    { "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":\"\"}",
+      "/toleratedFailures: must be a whole number" },
+    { "{\"pattern\":\"batch\",\"message\":\"x\"}", "/pattern: must be callback or sync" },
     { "{\"pattern\":\"callback\",\"retry\":3}", "/retry: must be an object" },
     { "{\"pattern\":\"callback\",\"retry\":{\"max\":1}}", "/retry/max: unknown field" },
     { "{\"pattern\":\"callback\",\"retry\":{\"maxAttempts\":0}}",
@@ -57,7 +87,7 @@ static const struct {
     { "{\"pattern\":\"callback\",\"retry\":{\"retryOn\":[\"\"]}}",
       "/retry/retryOn/0: must be a failure's type" },
     { "{\"message\":\"x\",\"retry\":{}}", "/retry: unknown field" },
-    { "{\"pattern\":\"callback\",\"message\":\"x\"}", "/message: unknown field" },
+    { "{\"pattern\":\"callback\",\"message\":\"x\",\"input\":1}", "/input: unknown field" },
     { "{\"pattern\":\"callback\",\"task\":[]}", "/task: must be an object" },
     { "{\"pattern\":\"callback\",\"task\":{\"image\":\"x\"}}", "/task/image: unknown field" },
     { "{\"pattern\":\"callback\",\"task\":{\"command\":\"ls\"}}",
@@ -117,7 +147,8 @@ static const struct {
     { "{\"processingTime\":-1}", "/processingTime: must be from 0 to 3600" },
     { "{\"message\":\"x\",\"task\":{}}", "/task: unknown field" },
     { "{\"pattern\":\"x\",\"timeoutSeconds\":0,\"foo\":1}",
-      "/pattern: must be callback; /foo: unknown field; /timeoutSeconds: must be from" },
+      "/pattern: must be callback, sync or batch; /foo: unknown field; /timeoutSeconds: must be "
+      "from" },
 };
 
 Test(input, refuses_what_is_wrong_and_names_the_place)
@@ -140,6 +171,14 @@ Test(input, takes_what_is_right)
         "{\"pattern\":\"callback\",\"task\":{\"environment\":{\"MESSAGE\":\"\",\"Aws_x\":\"1\"}}}",
         "{\"pattern\":\"callback\",\"timeoutSeconds\":604800,\"startTimeoutSeconds\":604800}",
         "{\"message\":\"\"}",
+        "{\"pattern\":\"callback\",\"message\":\"x\"}",
+        "{\"pattern\":\"sync\",\"message\":\"x\",\"processingTime\":1}",
+        "{\"pattern\":\"sync\",\"task\":{\"command\":[\"a\"]},\"timeoutSeconds\":86400,"
+        "\"startTimeoutSeconds\":1,\"retry\":{\"maxAttempts\":2}}",
+        "{\"pattern\":\"batch\",\"tasks\":[{}]}",
+        "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":\"100%\"}",
+        "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":1000,"
+        "\"maxConcurrency\":1000}",
         "{\"processingTime\":0}",
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -197,6 +236,59 @@ Test(input, turns_the_samples_fields_into_variables)
     cr_expect_eq(in.timeout_s, 3600);
     cr_expect_eq(in.start_timeout_s, 0);
     cr_expect_eq(in.heartbeat_s, 60);
+}
+
+Test(input, reads_the_samples_fields_for_sync)
+{
+    struct error err;
+    auto_json struct json_object *doc = NULL;
+    auto_json struct json_object *faults = NULL;
+    auto_input struct input in = { 0 };
+    cr_assert_eq(json_parse_str("{\"pattern\":\"sync\",\"message\":\"hi\"}", &doc, &err), 0);
+    cr_assert_eq(input_parse(doc, allowed, &in, &faults), 0);
+    cr_expect(in.sample);
+    cr_expect_eq(in.pattern, INPUT_SYNC);
+    cr_expect_str_eq(in.message, "hi");
+    cr_expect_eq(in.processing_s, 5, "the sample's own default");
+    cr_expect_str_eq(in.environment[0].value, "hi");
+    cr_expect_null(in.environment[1].name, "what is not asked for is the container's to decide");
+}
+
+Test(input, makes_a_workflow_of_each_job_of_a_batch)
+{
+    struct error err;
+    auto_json struct json_object *doc = NULL;
+    auto_json struct json_object *faults = NULL;
+    auto_input struct input in = { 0 };
+    cr_assert_eq(
+        json_parse_str("{\"pattern\":\"batch\",\"task\":{\"command\":[\"a\"],\"cpu\":256,"
+                       "\"environment\":{\"A\":\"1\",\"B\":\"2\"}},\"timeoutSeconds\":9,"
+                       "\"tasks\":[{},{\"command\":[\"b\"],\"environment\":{\"B\":\"3\"},"
+                       "\"input\":[7]}],\"toleratedFailures\":\"50%\",\"maxConcurrency\":3}",
+                       &doc, &err),
+        0);
+    cr_assert_eq(input_parse(doc, allowed, &in, &faults), 0);
+    cr_expect_eq(in.pattern, INPUT_BATCH);
+    cr_expect_eq(in.max_concurrency, 3);
+    cr_expect_eq(in.tolerated, -1);
+    cr_expect_eq(in.tolerated_percent, 50);
+    cr_expect_str_eq(json_text(in.jobs, NULL),
+                     "[{\"pattern\":\"callback\",\"task\":{\"command\":[\"a\"],\"cpu\":256,"
+                     "\"environment\":{\"A\":\"1\",\"B\":\"2\"}},\"timeoutSeconds\":9},"
+                     "{\"pattern\":\"callback\",\"task\":{\"command\":[\"b\"],\"cpu\":256,"
+                     "\"environment\":{\"A\":\"1\",\"B\":\"3\"}},\"input\":[7],"
+                     "\"timeoutSeconds\":9}]");
+}
+
+Test(input, refuses_more_jobs_than_a_batch_may_have)
+{
+    auto_buf struct buf b = BUF_INIT(100000);
+    buf_add_str(&b, "{\"pattern\":\"batch\",\"tasks\":[{}");
+    for (int i = 0; i < INPUT_JOBS; i++)
+        buf_add_str(&b, ",{}");
+    buf_add_str(&b, "]}");
+    auto_free char *text = faults_of(buf_str(&b));
+    cr_expect_str_eq(text, "/tasks: must have at most 1000 items");
 }
 
 Test(input, lists_a_bounded_number_of_faults)

@@ -112,3 +112,21 @@ Test(policy, fits_all_attempts_into_the_execution)
                              table[i].pointer);
     }
 }
+
+/* What all attempts of the longest task take of an execution's 3,000 operations. */
+Test(policy, looks_at_a_task_often_at_first_and_never_too_often)
+{
+    static const int64_t timeouts_s[] = { 1, 60, 3600, INPUT_SYNC_MAX_S };
+    for (size_t i = 0; i < ARRAY_LEN(timeouts_s); i++) {
+        const struct input in = { .pattern = INPUT_SYNC, .timeout_s = timeouts_s[i] };
+        int64_t looks = 1;
+        for (int64_t at_s = 0; at_s < in.timeout_s; looks++) {
+            int64_t delay_s = policy_look_delay_s(&in, at_s);
+            cr_assert_geq(delay_s, 1);
+            cr_expect_leq(delay_s, at_s / 8 + 1);
+            at_s += delay_s;
+        }
+        cr_expect_leq(INPUT_ATTEMPTS_MAX * (looks + 2 * POLICY_STARTS + 40), 3000, "%lld looks",
+                      (long long)looks);
+    }
+}

@@ -235,7 +235,7 @@ Test(workflow, fails_at_once_where_the_start_is_refused)
 
 Test(workflow, refuses_bad_input_before_anything_is_done)
 {
-    static const char *const inputs[] = { "{}", "[]", "7", "{\"pattern\":\"sync\"}",
+    static const char *const inputs[] = { "{}", "[]", "7", "{\"pattern\":\"poll\"}",
                                           ("{\"pattern\":\"callback\",\"task\":{\"environment\":{"
                                            "\"AWS_X\":\"\"}}}") };
     for (size_t i = 0; i < ARRAY_LEN(inputs); i++) {
