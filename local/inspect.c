@@ -7,6 +7,7 @@
 #include "local/aws/aws_api.h"
 #include "local/aws/lambda.h"
 #include "local/faults.h"
+#include "local/record.h"
 #include "shared/base/json.h"
 
 #define REQUESTS_MAX 2000
@@ -135,6 +136,7 @@ static void done(const struct aws_request *r, int status, void *arg)
 {
     struct inspect *in = arg;
     remember(in, r, status);
+    record_add(in->local->record, r, status);
     fault_free(r->fault);
 }
 

@@ -14,6 +14,7 @@ struct ecs_docker_config;
 struct faults;
 struct lambda;
 struct outbox;
+struct record_file;
 
 struct local {
     const struct config *config;
@@ -23,9 +24,10 @@ struct local {
     struct store *store;
     struct aws_api *api;
     struct lambda *lambda;
-    struct faults *faults; /* what tests have ordered */
-    struct outbox *outbox; /* events to a function */
-    const char *aws_url;   /* "http://127.0.0.1:4566": set once the AWS port listens */
+    struct faults *faults;      /* what tests have ordered */
+    struct outbox *outbox;      /* events to a function */
+    struct record_file *record; /* of all requests; NULL: none */
+    const char *aws_url;        /* "http://127.0.0.1:4566": set once the AWS port listens */
     const struct ecs_docker_config *docker; /* tasks are containers; NULL: processes */
     const char *path;                       /* PATH for the processes that it starts */
 };

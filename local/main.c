@@ -18,6 +18,7 @@
 #include "local/gateway.h"
 #include "local/inspect.h"
 #include "local/local.h"
+#include "local/record.h"
 #include "local/shim.h"
 #include "shared/aws/http.h"
 #include "shared/base/opts.h"
@@ -35,6 +36,7 @@ struct settings {
     char *http_listen;
     char *allowed_hosts;
     char *ecs_driver;
+    char *record;
     char *docker_socket;
     char *docker_network;
     char *log_level;
@@ -156,6 +158,8 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
           0, "PATH", "of the Docker engine" },
         { "docker-network", "LOCAL_AWS_DOCKER_NETWORK", OPT_STR, &s->docker_network, NULL, 0, 0,
           "NAME", "that tasks are attached to; otherwise this container's own" },
+        { "record", "LOCAL_AWS_RECORD", OPT_STR, &s->record, NULL, 0, 0, "FILE",
+          "append each request to the AWS port to it, whole: for tests" },
         { "no-verify", "LOCAL_AWS_NO_VERIFY", OPT_BOOL, &s->no_verify, NULL, 0, 0, NULL,
           "accept requests whatever their signature" },
         { "log-level", "LOG_LEVEL", OPT_STR, &s->log_level, "info", 0, 0, "WORD",
@@ -202,6 +206,8 @@ static int start(struct program *p, struct error *err)
         return -1;
     store_on_failed(local->store, on_store_failed, p);
     local->api = aws_api_new(local, !p->settings.no_verify);
+    if (p->settings.record && !(local->record = record_open(p->settings.record, err)))
+        return -1;
     if (allow_hosts(local->api, p->settings.allowed_hosts, err) < 0)
         return -1;
     const struct httpd_config cfg = { .listen = p->settings.aws_listen,
@@ -245,6 +251,7 @@ static void stop(struct program *p)
     aws_api_free(local->api);
     outbox_free(local->outbox);
     faults_free(local->faults);
+    record_close(local->record);
     if (local->loop) {
         loop_unwatch(local->loop, p->signals);
         loop_cancel(local->loop, p->leaving);
@@ -261,6 +268,7 @@ static void stop(struct program *p)
     free(p->settings.http_listen);
     free(p->settings.allowed_hosts);
     free(p->settings.ecs_driver);
+    free(p->settings.record);
     free(p->settings.docker_socket);
     free(p->settings.docker_network);
     free(p->settings.log_level);

@@ -57,7 +57,7 @@ static char **make_environment(const struct local *local, const struct config_fu
         mem_printf("AWS_ENDPOINT_URL=%s", local->aws_url),
         mem_printf("AWS_ACCESS_KEY_ID=%s", c->credentials[0].access_key),
         mem_printf("AWS_SECRET_ACCESS_KEY=%s", c->credentials[0].secret_key),
-        mem_dup("AWS_SESSION_TOKEN=local"),
+        mem_printf("AWS_SESSION_TOKEN=%s", f->name), /* record.h */
         f->handler ? mem_printf("_HANDLER=%s", f->handler) : NULL,
         mem_printf("AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/%s", f->name),
         mem_dup("AWS_LAMBDA_LOG_STREAM_NAME=local"),

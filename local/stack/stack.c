@@ -12,6 +12,7 @@
 #include "local/stack/stack_config.h"
 #include "shared/base/digest.h"
 #include "shared/base/encode.h"
+#include "shared/base/opts.h"
 
 #define READY_MS 20000
 #define STOP_MS  10000
@@ -115,7 +116,11 @@ static int start_local_aws(struct stack *s, const struct stack_options *o, struc
                            "--http-listen",
                            s->urls[URL_HTTP] + strlen("http://"),
                            NULL };
-    const char *env[] = { "PATH=/usr/local/bin:/usr/bin:/bin", STACK_SANITIZER_ENV, NULL };
+    /* Tests record what is called (local/record.h). */
+    const char *record = opts_env(environ, "LOCAL_AWS_RECORD");
+    auto_free char *record_to = mem_printf("LOCAL_AWS_RECORD=%s", record ? record : "");
+    const char *env[] = { "PATH=/usr/local/bin:/usr/bin:/bin", STACK_SANITIZER_ENV, record_to,
+                          NULL };
     s->programs[STACK_LOCAL_AWS] = program_start(argv, env, log, err);
     return s->programs[STACK_LOCAL_AWS]
                ? program_wait_ready(s->programs[STACK_LOCAL_AWS], READY_MS, err)
@@ -143,6 +148,7 @@ static int start_receiver(struct stack *s, const struct stack_options *o, struct
                                 "AWS_REGION=us-east-1",
                                 "AWS_ACCESS_KEY_ID=test",
                                 "AWS_SECRET_ACCESS_KEY=test",
+                                "AWS_SESSION_TOKEN=callback-receiver",
                                 STACK_SANITIZER_ENV };
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         env[n++] = own[i];
