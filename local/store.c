@@ -67,7 +67,8 @@ static int open_db(struct store *s, struct error *err)
         return s->db ? sql_error(s, path, err) : error_set(err, ERR_IO, 0, "cannot open %s", path);
     sqlite3_extended_result_codes(s->db, 1);
     static const char setup[] =
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;"
+        "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+        "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=8000;"
         "PRAGMA cache_size=-16000; PRAGMA foreign_keys=OFF;"
         "CREATE TABLE IF NOT EXISTS schemas (module TEXT PRIMARY KEY, version INTEGER NOT NULL)"
         " WITHOUT ROWID;";

@@ -385,7 +385,7 @@ void execution_store_list(struct execution_store *s, const struct execution_filt
         visit(read_record(st), arg);
 }
 
-void execution_store_purge(struct execution_store *s, int64_t now_ms)
+bool execution_store_purge(struct execution_store *s, int64_t now_ms)
 {
     static const enum statement tables[] = { DELETE_EVENTS, DELETE_OPERATIONS, DELETE };
     int64_t rows[100];
@@ -395,7 +395,7 @@ void execution_store_purge(struct execution_store *s, int64_t now_ms)
         rows[n++] = sqlite3_column_int64(s->st[EXPIRED], 0);
     store_reset(s->st[EXPIRED]);
     if (n == 0)
-        return;
+        return false;
     store_begin(s->store);
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
@@ -403,4 +403,5 @@ void execution_store_purge(struct execution_store *s, int64_t now_ms)
             store_exec(s->store, s->st[tables[t]]);
         }
     store_commit(s->store);
+    return n == ARRAY_LEN(rows);
 }

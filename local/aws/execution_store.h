@@ -68,7 +68,7 @@ struct execution_filter {
 void execution_store_list(struct execution_store *s, const struct execution_filter *filter,
                           execution_visit_fn *visit, void *arg);
 
-/* Deletes closed executions whose time is over. */
-void execution_store_purge(struct execution_store *s, int64_t now_ms);
+/* Deletes closed executions whose time is over, some at a time; true where there may be more. */
+bool execution_store_purge(struct execution_store *s, int64_t now_ms);
 
 #endif

@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "local/aws/attach.h"
 #include "local/aws/environment.h"
 #include "shared/base/httpd.h"
 
-#define MAX_EVENT (32U << 20)
+#define MAX_EVENT   (32U << 20)
+#define PATIENCE_MS 5
+#define FAVOURED    16
 
 struct invocation {
     struct function *function;
@@ -20,16 +23,23 @@ struct invocation {
     char *tenant;
     char *execution_arn;
     struct buf event;
+    int64_t queued_ms; /* monotonic clock */
     int64_t begun_ms;
     int64_t deadline_ms;            /* real time */
     struct invocation *prev, *next; /* in the queue */
     bool queued;
+    bool goes_on; /* an execution that has begun */
+};
+
+struct queue {
+    struct invocation *first, *last;
 };
 
 struct function {
     const struct local *local;
     const struct config_function *config;
-    struct invocation *first, *last;
+    struct queue queues[2]; /* those that go on, those that begin */
+    unsigned favoured;      /* taken in a row of those that go on */
     size_t waiting;
     struct environment **environments;
     size_t count;
@@ -78,20 +88,54 @@ void invocation_discard(struct invocation *i)
     free(i);
 }
 
+static void enqueue(struct invocation *i)
+{
+    struct queue *q = &i->function->queues[!i->goes_on];
+    i->prev = q->last;
+    if (q->last)
+        q->last->next = i;
+    else
+        q->first = i;
+    q->last = i;
+    i->queued = true;
+    i->queued_ms = clock_mono_ms(clock_system());
+    i->function->waiting++;
+}
+
 static void unqueue(struct invocation *i)
 {
-    struct function *f = i->function;
+    struct queue *q = &i->function->queues[!i->goes_on];
     if (i->prev)
         i->prev->next = i->next;
     else
-        f->first = i->next;
+        q->first = i->next;
     if (i->next)
         i->next->prev = i->prev;
     else
-        f->last = i->prev;
+        q->last = i->prev;
     i->prev = i->next = NULL;
     i->queued = false;
-    f->waiting--;
+    i->function->waiting--;
+}
+
+/* The next one: what has begun goes before what has not, but not for ever. */
+static struct invocation *head(const struct function *f)
+{
+    struct invocation *on = f->queues[0].first, *begin = f->queues[1].first;
+    return on && (!begin || f->favoured < FAVOURED) ? on : begin;
+}
+
+/* Takes it from the queue: from now on it runs. */
+static struct invocation *begin_first(struct function *f)
+{
+    struct invocation *i = head(f);
+    if (!i)
+        return NULL;
+    unqueue(i);
+    f->favoured = i->goes_on ? f->favoured + 1 : 0;
+    i->begun_ms = clock_wall_ms(f->local->clock);
+    i->deadline_ms = clock_wall_ms(clock_system()) + f->config->timeout_s * 1000;
+    return i;
 }
 
 void function_free(struct function *f)
@@ -99,8 +143,7 @@ void function_free(struct function *f)
     if (!f)
         return;
     loop_cancel(f->local->loop, f->look);
-    while (f->first) {
-        struct invocation *i = f->first;
+    for (struct invocation *i; (i = head(f));) {
         unqueue(i);
         invocation_discard(i);
     }
@@ -131,14 +174,8 @@ struct invocation *function_invoke(struct function *f, const struct invocation_c
     i->execution_arn = mem_dup(context->execution_arn);
     random_uuid(i->request_id);
     buf_init(&i->event, MAX_EVENT);
-    i->prev = f->last;
-    if (f->last)
-        f->last->next = i;
-    else
-        f->first = i;
-    f->last = i;
-    i->queued = true;
-    f->waiting++;
+    i->goes_on = context->goes_on;
+    enqueue(i);
     /* Not at once: the caller must have the handle before `begin` or `done` is called. */
     if (!f->look)
         f->look = loop_after(f->local->loop, 0, look_soon, f);
@@ -156,11 +193,8 @@ void function_cancel(struct invocation *i)
 
 struct invocation *function_take(struct function *f)
 {
-    while (f->first) {
-        struct invocation *i = f->first;
-        unqueue(i);
-        i->begun_ms = clock_wall_ms(f->local->clock);
-        i->deadline_ms = clock_wall_ms(clock_system()) + f->config->timeout_s * 1000;
+    struct invocation *i;
+    while ((i = begin_first(f))) {
         if (i->handler.begin(i->handler.arg, i->request_id, i->begun_ms, &i->event))
             return i;
         invocation_discard(i);
@@ -170,22 +204,16 @@ struct invocation *function_take(struct function *f)
 
 void function_fail_first(struct function *f, const char *body, size_t len, const char *type)
 {
-    struct invocation *i = f->first;
-    if (!i)
-        return;
-    unqueue(i);
-    i->begun_ms = clock_wall_ms(f->local->clock);
-    invocation_end(i, INVOCATION_ERROR, body, len, type);
+    struct invocation *i = begin_first(f);
+    if (i)
+        invocation_end(i, INVOCATION_ERROR, body, len, type);
 }
 
 void function_crash_first(struct function *f, const char *how)
 {
-    struct invocation *i = f->first;
-    if (!i)
-        return;
-    unqueue(i);
-    i->begun_ms = clock_wall_ms(f->local->clock);
-    invocation_crash(i, how);
+    struct invocation *i = begin_first(f);
+    if (i)
+        invocation_crash(i, how);
 }
 
 /* ---- environments -----------------------------------------------------------------------------
@@ -200,6 +228,22 @@ static void fail_to_start(struct function *f, const struct error *why)
     function_fail_first(f, body, sizeof(body) - 1, "Runtime.InvalidEntrypoint");
 }
 
+/* Beyond a few environments another one is only started for an invocation that has waited a little:
+ * those that are there may well be faster than a new process, and starting many at the same time
+ * makes each slower. */
+static bool may_start(struct function *f, size_t coming)
+{
+    size_t few = (size_t)get_nprocs() * 2;
+    int64_t patience = PATIENCE_MS - (clock_mono_ms(clock_system()) - head(f)->queued_ms);
+    if (coming >= few)
+        return false; /* each looks at the queue when it has come up */
+    if (f->count < few || patience <= 0)
+        return true;
+    if (!f->look)
+        f->look = loop_after(f->local->loop, patience, look_soon, f);
+    return false;
+}
+
 void function_look(struct function *f)
 {
     size_t coming = 0;
@@ -210,7 +254,7 @@ void function_look(struct function *f)
     for (size_t i = 0; i < f->count && f->waiting > 0; i++)
         if (!environment_offer(f->environments[i]))
             coming += environment_is_coming(f->environments[i]);
-    while (f->waiting > coming && f->count < f->config->max_concurrency) {
+    while (f->waiting > coming && f->count < f->config->max_concurrency && may_start(f, coming)) {
         struct error err;
         struct environment *env = environment_start(f, &err);
         if (!env) {

@@ -52,6 +52,7 @@ struct invocation_context {
     const char *trace;         /* X-Ray header, or NULL */
     const char *tenant;        /* of tenant isolation, or NULL */
     const char *execution_arn; /* of a durable one, or NULL */
+    bool goes_on;              /* an execution that has begun: it goes before others */
 };
 /* Puts an invocation in the queue. The handle is good until `done` or function_cancel. */
 struct invocation *function_invoke(struct function *f, const struct invocation_context *context,

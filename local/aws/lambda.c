@@ -11,7 +11,8 @@
 #include "local/aws/lane.h"
 #include "local/aws/start.h"
 
-#define PURGE_MS 3600000
+#define PURGE_MS      3600000
+#define PURGE_MORE_MS 10 /* between two small batches others get their turn */
 
 /* ---- plain invocations -------------------------------------------------------------------------
  */
@@ -170,11 +171,23 @@ static void load(struct lambda *l)
     free(list.items);
 }
 
+/* How often it is looked for executions whose time is over: soon after the shortest. */
+static int64_t purge_period_ms(const struct lambda *l)
+{
+    int64_t period = PURGE_MS;
+    for (size_t i = 0; i < l->function_count; i++) {
+        const struct config_function *f = function_config(l->functions[i]);
+        if (f->durable && f->retention_s * 250 < period)
+            period = f->retention_s * 250;
+    }
+    return period;
+}
+
 static void on_purge(void *arg)
 {
     struct lambda *l = arg;
-    execution_store_purge(l->store, lambda_now_ms(l));
-    l->purge = loop_after(l->local->loop, PURGE_MS, on_purge, l);
+    bool more = execution_store_purge(l->store, lambda_now_ms(l));
+    l->purge = loop_after(l->local->loop, more ? PURGE_MORE_MS : purge_period_ms(l), on_purge, l);
 }
 
 static void forget(void *value, void *arg)
@@ -223,7 +236,7 @@ struct lambda *lambda_new(const struct local *local, struct error *err)
         map_put(&l->by_name, config->name, f);
     }
     load(l);
-    l->purge = loop_after(local->loop, PURGE_MS, on_purge, l);
+    l->purge = loop_after(local->loop, purge_period_ms(l), on_purge, l);
     const struct aws_service service = {
         .name = "lambda", .route = on_route, .run = on_run, .arg = l
     };

@@ -226,9 +226,11 @@ static void queue(struct lambda *l, struct execution *e)
 {
     const struct invocation_handler handler = { .begin = on_begin, .done = on_done, .arg = e };
     e->lane = LANE_QUEUED;
-    const struct invocation_context context = {
-        .version = e->version, .trace = e->trace, .tenant = e->tenant, .execution_arn = e->arn
-    };
+    const struct invocation_context context = { .version = e->version,
+                                                .trace = e->trace,
+                                                .tenant = e->tenant,
+                                                .execution_arn = e->arn,
+                                                .goes_on = e->invocations > 0 };
     e->invocation = function_invoke(e->function, &context, &handler);
     execution_store_lane(l->store, e);
 }

@@ -67,7 +67,8 @@ struct execution *start_find_name(struct lambda *l, const char *name)
     if (!f || e->end_ms + f->retention_s * 1000 >= now)
         return e;
     execution_free(e);
-    execution_store_purge(l->store, now);
+    while (execution_store_purge(l->store, now))
+        ;
     return execution_store_find_name(l->store, name);
 }
 
