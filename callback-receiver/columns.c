@@ -91,3 +91,11 @@ void column_set_bytes(const struct column *col, struct callback *c, const void *
     size_t room = col->type == COLUMN_TEXT ? col->size - 1 : col->size;
     memcpy((char *)c + col->offset, p, len < room ? len : room);
 }
+
+bool columns_sensible(const struct callback *c)
+{
+    return c->state > CALLBACK_ABSENT && c->state < CALLBACK_STATES &&
+           c->report_kind <= CALLBACK_FAILURE && c->report_media <= CALLBACK_TEXT &&
+           c->report_by <= CALLBACK_BY_RECEIVER &&
+           (c->report_kind != 0 || (c->state != CALLBACK_ACCEPTED && c->due_ms == 0));
+}

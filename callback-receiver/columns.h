@@ -38,5 +38,7 @@ void column_set(const struct column *col, struct callback *c, int64_t number);
 const char *column_bytes(const struct column *col, const struct callback *c);
 /* Copies what fits; the rest of the field stays as it is. */
 void column_set_bytes(const struct column *col, struct callback *c, const void *p, size_t len);
+/* Can a record that was read be one that was written? */
+bool columns_sensible(const struct callback *c);
 
 #endif

@@ -101,14 +101,6 @@ static const char *read_field(const char *p, const char *end, const struct colum
     return p + 10;
 }
 
-static bool sensible(const struct callback *c)
-{
-    return c->state > CALLBACK_ABSENT && c->state < CALLBACK_STATES &&
-           c->report_kind <= CALLBACK_FAILURE && c->report_media <= CALLBACK_TEXT &&
-           c->report_by <= CALLBACK_BY_RECEIVER &&
-           (c->report_kind != 0 || (c->state != CALLBACK_ACCEPTED && c->due_ms == 0));
-}
-
 int redis_record_read(const char *p, size_t len, const char *id, struct callback *c,
                       struct error *err)
 {
@@ -135,5 +127,5 @@ int redis_record_read(const char *p, size_t len, const char *id, struct callback
     }
     if (strcmp(c->id, id) != 0)
         return bad(err, "it is another's");
-    return sensible(c) ? 0 : bad(err, "its state");
+    return columns_sensible(c) ? 0 : bad(err, "its state");
 }
