@@ -27,7 +27,7 @@ static int with_table(struct config *c, use_fn *use, void *arg)
         { "keys-refresh-seconds", "KEYS_REFRESH_SECONDS", OPT_INT, &c->keys_refresh_s, "300", 1,
           86400, "SECONDS", "how often that secret is read anew" },
         { "token-kid", "CALLBACK_TOKEN_KID", OPT_STR, &c->token_kid, NULL, 0, 0, "KID",
-          "the key that seals; needed where there are several" },
+          "the key that seals (for `token`); all of them open" },
         { "max-connections", "MAX_CONNECTIONS", OPT_INT, &c->max_connections, "16384", 64, 1000000,
           "N", "open at once; as many as the limit on open files allows" },
         { "max-connections-per-peer", "MAX_CONNECTIONS_PER_PEER", OPT_INT, &c->max_per_peer, "0", 0,
@@ -46,9 +46,15 @@ static int with_table(struct config *c, use_fn *use, void *arg)
     };
     const struct opts o = {
         .program = "callback-receiver",
-        .synopsis = "[options]\n       callback-receiver token --help",
+        .synopsis = "[options]\n       callback-receiver COMMAND [options]",
         .about = "Takes what container jobs report, keeps it, and delivers it to the durable\n"
-                 "execution that waits for it.",
+                 "execution that waits for it.\n\n"
+                 "Commands, each with its own --help:\n"
+                 "  pending     list reports that wait, and jobs that have not reported\n"
+                 "  dead        list reports that Lambda will not take\n"
+                 "  redeliver   make such reports due again: one or all\n"
+                 "  doctor      check store, keys, credentials and Lambda\n"
+                 "  token       seal a token, for tests and support",
         .table = table,
         .count = ARRAY_LEN(table),
     };

@@ -31,7 +31,7 @@ static int refresh(struct keys *k, bool *changed, struct error *err)
     *changed = !k->text || strcmp(text, k->text) != 0;
     if (!*changed)
         return 0;
-    struct token_keys *now = token_keys_new(text, k->cfg.kid, err);
+    struct token_keys *now = token_keys_opener(text, err);
     if (!now)
         return -1;
     pthread_rwlock_wrlock(&k->lock);
@@ -101,11 +101,11 @@ struct keys *keys_start(const struct keys_config *cfg, struct error *err)
     pthread_cond_init(&k->stop, &attr);
     pthread_condattr_destroy(&attr);
     int rc = 0;
-    if (cfg->json)
-        k->now = keys_read(cfg, err);
-    else
+    if (cfg->json && !(k->now = token_keys_opener(cfg->json, err)))
+        rc = error_wrap(err, "CALLBACK_TOKEN_KEYS");
+    if (!cfg->json)
         rc = start_refreshing(k, err);
-    if (k->now && rc == 0)
+    if (rc == 0)
         return k;
     keys_stop(k);
     return NULL;

@@ -2,7 +2,8 @@
  *
  * From the configuration they stay as they are. From Secrets Manager they are read again every
  * refresh_s, so that a key can be added and dropped without a restart; while the secret cannot be
- * read, or makes no sense, those that are there stay. Any thread. */
+ * read, or makes no sense, those that are there stay. The receiver itself seals nothing, so it need
+ * not know which of them seals: that is for the `token` command. Any thread. */
 #ifndef RECEIVER_KEYS_H
 #define RECEIVER_KEYS_H
 
@@ -16,7 +17,7 @@ struct keys;
 struct keys_config {    /* all borrowed */
     const char *json;   /* the keys themselves, or NULL: */
     const char *secret; /* the secret's ARN */
-    const char *kid;    /* NULL: the only one */
+    const char *kid;    /* for keys_read: the one that seals; NULL: the only one */
     int64_t refresh_s;
     const struct aws_options *aws; /* for the secret */
     struct metrics *metrics;

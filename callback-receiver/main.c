@@ -1,4 +1,5 @@
 /* callback-receiver: takes what container jobs report, keeps it, and delivers it to Lambda. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 
 #include "callback-receiver/api.h"
 #include "callback-receiver/beats.h"
+#include "callback-receiver/cmd_ops.h"
 #include "callback-receiver/config.h"
+#include "callback-receiver/doctor.h"
 #include "callback-receiver/liveness.h"
 #include "callback-receiver/ops.h"
 #include "callback-receiver/report.h"
@@ -219,14 +222,29 @@ static int serve(int argc, char **argv, struct error *err)
     return rc == OPTS_DONE ? 0 : rc;
 }
 
+typedef int command_fn(int argc, char *const *argv, char *const *env, struct error *err);
+
+static const struct {
+    const char *name;
+    command_fn *run;
+} commands[] = {
+    { "pending", cmd_list },  { "dead", cmd_list },   { "redeliver", cmd_redeliver },
+    { "doctor", cmd_doctor }, { "token", token_cmd },
+};
+
 int main(int argc, char **argv)
 {
     struct error err = { 0 };
-    signals_block(); /* before any thread */
-    int rc = argc > 1 && strcmp(argv[1], "token") == 0
-                 ? token_cmd(argc - 1, argv + 1, environ, &err)
-                 : serve(argc, argv, &err);
+    command_fn *command = NULL;
+    for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            command = commands[i].run;
+    if (command)
+        signal(SIGPIPE, SIG_IGN);
+    else
+        signals_block(); /* before any thread */
+    int rc = command ? command(argc - 1, argv + 1, environ, &err) : serve(argc, argv, &err);
     if (rc < 0)
         fprintf(stderr, "callback-receiver: %s\n", err.msg);
-    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

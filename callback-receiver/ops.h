@@ -1,4 +1,12 @@
-/* ops.h - the operations port: /healthz, /readyz, /metrics, /pending, /dead, /redeliver/{id}.
+/* ops.h - the operations port.
+ *
+ *     GET  /healthz /readyz        200, or 503 while it cannot take reports
+ *     GET  /metrics                Prometheus's text; also while the store is away
+ *     GET  /pending /dead          {"callbacks":[...],"next":CURSOR}: ?limit=N, ?after=CURSOR of
+ * the page before; without `next` it was the last one POST /redeliver/{id}         what is dead or
+ * unconfirmed is due again: 202 POST /redeliver              all that is dead, a page at a time,
+ * with the same parameters:
+ *                                  {"redelivered":N,"next":CURSOR}; ?state=unconfirmed: those
  *
  * A request must carry OPS_TOKEN as a Bearer token, or come over the loopback interface, to a
  * loopback name and not from a web page (no Origin): a page in a browser on this machine could

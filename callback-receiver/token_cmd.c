@@ -6,13 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "callback-receiver/keys.h"
 #include "shared/base/clock.h"
 #include "shared/base/opts.h"
 #include "shared/token/token.h"
 
 struct token_options {
     char *keys;
+    char *secret;
     char *kid;
+    struct aws_options aws;
     bool from_stdin;
     bool public_id;
     char *scope;
@@ -60,9 +63,14 @@ static int run(const struct token_options *o, struct error *err)
         c.scope = TOKEN_SCOPE_LAUNCHER;
     else
         return error_set(err, ERR_INVALID, 0, "--scope: must be job or launcher");
-    if (!o->keys)
-        return error_set(err, ERR_INVALID, 0, "CALLBACK_TOKEN_KEYS is missing");
-    struct token_keys *keys = token_keys_new(o->keys, o->kid, err);
+    if (!o->keys == !o->secret)
+        return error_set(err, ERR_INVALID, 0,
+                         "exactly one of CALLBACK_TOKEN_KEYS and CALLBACK_TOKEN_KEYS_SECRET is "
+                         "needed");
+    struct token_keys *keys = keys_read(
+        &(struct keys_config){
+            .json = o->keys, .secret = o->secret, .kid = o->kid, .aws = &o->aws },
+        err);
     if (!keys)
         return -1;
     auto_buf struct buf token = BUF_INIT(TOKEN_MAX);
@@ -87,6 +95,8 @@ int token_cmd(int argc, char *const *argv, char *const *env, struct error *err)
     const struct opt table[] = {
         { NULL, "CALLBACK_TOKEN_KEYS", OPT_SECRET, &t.keys, NULL, 0, 0, NULL,
           "{\"KID\": \"at least 43 random characters\", ...}" },
+        { "callback-token-keys-secret", "CALLBACK_TOKEN_KEYS_SECRET", OPT_STR, &t.secret, NULL, 0,
+          0, "ARN", "the secret that holds them instead" },
         { "token-kid", "CALLBACK_TOKEN_KID", OPT_STR, &t.kid, NULL, 0, 0, "KID",
           "the key that seals; needed where there are several" },
         { "callback-id-stdin", NULL, OPT_BOOL, &t.from_stdin, NULL, 0, 0, NULL,
@@ -96,16 +106,19 @@ int token_cmd(int argc, char *const *argv, char *const *env, struct error *err)
           "how long it is valid" },
         { "public-id", NULL, OPT_BOOL, &t.public_id, NULL, 0, 0, NULL,
           "print the callback's public id, the {id} of its URL, instead" },
+        AWS_OPTIONS(t.aws),
     };
     const struct opts o = { .program = "callback-receiver token",
                             .synopsis = "--callback-id-stdin [options]",
                             .about = "Seals a token with the configured keys.",
                             .table = table,
                             .count = ARRAY_LEN(table) };
+    http_global_init();
     int rc = opts_load(&o, argc, argv, env, err);
     if (rc >= 0)
         rc = rc == argc ? run(&t, err)
                         : error_set(err, ERR_INVALID, 0, "unknown argument %s", argv[rc]);
+    http_global_cleanup();
     opts_release(&o);
     return rc == OPTS_DONE ? 0 : rc;
 }

@@ -39,6 +39,8 @@ struct json_object *view_callback(const struct callback *c, const struct store_t
     add_time(o, "lastContactAt", c->last_contact_ms);
     add_time(o, "reportedAt", c->reported_ms);
     add_time(o, "deliveredAt", c->delivered_ms);
+    if (c->state == CALLBACK_ACCEPTED)
+        add_time(o, "nextAttemptAt", c->due_ms);
     json_add_int(o, "attempts", c->attempts);
     if (c->last_error[0])
         json_add_str(o, "lastError", c->last_error);

@@ -32,7 +32,7 @@ struct key {
 struct token_keys {
     struct key keys[KEYS_MAX];
     size_t count;
-    size_t sealer;
+    size_t sealer; /* KEYS_MAX: none */
 };
 
 /* Looked up by its name once: that costs more than to open a token. */
@@ -117,8 +117,7 @@ static int add_key(struct token_keys *k, const char *kid, struct json_object *va
 static int choose_sealer(struct token_keys *k, const char *kid, struct error *err)
 {
     if (!kid && k->count != 1)
-        return error_set(err, ERR_INVALID, 0,
-                         k->count ? "several keys: name the one that seals" : "no keys");
+        return error_set(err, ERR_INVALID, 0, "several keys: name the one that seals");
     for (k->sealer = 0; kid && k->sealer < k->count; k->sealer++)
         if (strcmp(k->keys[k->sealer].kid, kid) == 0)
             return 0;
@@ -151,7 +150,7 @@ static int add_keys(struct token_keys *k, struct json_object *o, struct error *e
     return 0;
 }
 
-struct token_keys *token_keys_new(const char *json, const char *kid, struct error *err)
+static struct token_keys *read_keys(const char *json, struct error *err)
 {
     auto_json struct json_object *o = NULL;
     size_t len = strlen(json);
@@ -164,12 +163,29 @@ struct token_keys *token_keys_new(const char *json, const char *kid, struct erro
     struct token_keys *k = mem_alloc(sizeof(*k));
     int rc = add_keys(k, o, err);
     wipe_json(o);
-    if (rc < 0 || choose_sealer(k, kid, err) < 0) {
-        error_wrap(err, "token keys");
-        token_keys_free(k);
-        return NULL;
-    }
-    return k;
+    k->sealer = KEYS_MAX;
+    if (rc == 0 && k->count == 0)
+        rc = error_set(err, ERR_INVALID, 0, "no keys");
+    if (rc == 0)
+        return k;
+    error_wrap(err, "token keys");
+    token_keys_free(k);
+    return NULL;
+}
+
+struct token_keys *token_keys_opener(const char *json, struct error *err)
+{
+    return read_keys(json, err);
+}
+
+struct token_keys *token_keys_new(const char *json, const char *kid, struct error *err)
+{
+    struct token_keys *k = read_keys(json, err);
+    if (!k || choose_sealer(k, kid, err) == 0)
+        return k;
+    error_wrap(err, "token keys");
+    token_keys_free(k);
+    return NULL;
 }
 
 void token_keys_free(struct token_keys *k)
@@ -263,6 +279,8 @@ int token_seal(const struct token_keys *k, const struct token_content *c, struct
                          TOKEN_CALLBACK_ID);
     if ((c->scope != TOKEN_SCOPE_JOB && c->scope != TOKEN_SCOPE_LAUNCHER) || c->expires_s < 0)
         return error_set(err, ERR_INVALID, 0, "the token's scope or expiry is out of range");
+    if (k->sealer == KEYS_MAX)
+        return error_set(err, ERR_INVALID, 0, "these keys only open tokens");
     const struct key *key = &k->keys[k->sealer];
     uint8_t plain[PLAIN_MAX], sealed[NONCE_LEN + PLAIN_MAX + TAG_LEN];
     char head[sizeof(VERSION_PREFIX) + KID_MAX];

@@ -34,6 +34,9 @@ struct token_keys;
  * NULL is allowed where there is only one. NULL with ERR_INVALID (the message never contains a
  * secret). */
 struct token_keys *token_keys_new(const char *json, const char *kid, struct error *err) CHECKED;
+/* The same where tokens are only opened: no key is named, token_seal is refused. So a key can come,
+ * be the one that seals elsewhere, and go, while this side knows of nothing but the keys. */
+struct token_keys *token_keys_opener(const char *json, struct error *err) CHECKED;
 void token_keys_free(struct token_keys *k);
 
 struct token_content {
