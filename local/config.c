@@ -196,18 +196,21 @@ static int read_credentials(struct config *c, struct json_object *root, struct e
 static int read_config(struct config *c, struct json_object *root, struct error *err)
 {
     static const char *const known[] = {
-        "region",  "accountId",       "credentials", "functions", "functionDefaults",
-        "cluster", "taskDefinitions", "httpApi",     "events",    NULL
+        "region",           "accountId", "credentials", "functions",
+        "functionDefaults", "maxTasks",  "cluster",     "taskDefinitions",
+        "httpApi",          "events",    NULL
     };
     if (!json_object_is_type(root, json_type_object))
         return error_set(err, ERR_INVALID, 0, "must be a JSON object");
     c->region = mem_dup("us-east-1");
     c->account_id = mem_dup("123456789012");
     c->cluster = mem_dup("local");
+    c->max_tasks = 1000;
     if (json_field_known(root, "", known, err) < 0 ||
         config_name(root, "", "region", &c->region, err) < 0 ||
         config_str(root, "", "accountId", &c->account_id, err) < 0 ||
         config_name(root, "", "cluster", &c->cluster, err) < 0 ||
+        json_field_int(root, "", "maxTasks", 1, 100000, &c->max_tasks, err) < 0 ||
         read_credentials(c, root, err) < 0 || config_read_functions(c, root, err) < 0 ||
         read_task_definitions(c, root, err) < 0 || read_routes(c, root, err) < 0 ||
         read_events(c, root, err) < 0)

@@ -11,7 +11,7 @@
  *         "durable":{"executionTimeoutSeconds":86400, "retentionDays":14,
  *              "retry":{"firstDelaySeconds":1, "maxDelaySeconds":60, "maxAttempts":0}}}},
  *    "functionDefaults":{...},
- *    "cluster":"local",
+ *    "cluster":"local", "maxTasks":1000,
  *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "image":"IMAGE",
  * "entryPoint":[], "command":[], "environment":{}, "stopTimeoutSeconds":30}]}},
  *    "httpApi":[{"path":"/workflows","function":"NAME"},{"path":"/v1","proxy":"http://HOST:PORT"}],
@@ -108,6 +108,7 @@ struct config {
     struct config_function *functions;
     size_t function_count;
     char *cluster;
+    int64_t max_tasks; /* not stopped at the same time */
     struct config_task_definition *task_definitions;
     size_t task_definition_count;
     struct config_route *routes;

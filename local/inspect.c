@@ -8,6 +8,7 @@
 #include "local/aws/lambda.h"
 #include "local/faults.h"
 #include "local/record.h"
+#include "local/service_time.h"
 #include "shared/base/json.h"
 
 #define REQUESTS_MAX 2000
@@ -165,6 +166,32 @@ static void post_fault(struct httpd_request *req, void *arg)
         httpd_reply_json(req, 201, "{}", NULL);
 }
 
+static void post_time(struct httpd_request *req, void *arg)
+{
+    const struct inspect *in = arg;
+    auto_json struct json_object *o = NULL;
+    struct error err = { 0 };
+    size_t len;
+    const char *body = httpd_body(req, &len);
+    if (!is_json(req)) {
+        httpd_problem(req, 415, NULL, "The body must be application/json.");
+    } else if (json_parse(body, len, JSON_DEPTH, &o, &err) < 0 ||
+               service_time_set(in->local->time, o, &err) < 0) {
+        httpd_problem(req, 400, NULL, "%s", err.msg);
+    } else {
+        lambda_time_changed(in->local->lambda);
+        httpd_reply_json(req, 200, "{}", NULL);
+    }
+}
+
+static void get_time(struct httpd_request *req, void *arg)
+{
+    const struct inspect *in = arg;
+    auto_buf struct buf out = BUF_INIT(1024);
+    service_time_describe(in->local->time, &out);
+    httpd_reply_json(req, 200, buf_str(&out), NULL);
+}
+
 static void get_faults(struct httpd_request *req, void *arg)
 {
     const struct inspect *in = arg;
@@ -242,6 +269,8 @@ struct inspect *inspect_new(const struct local *local, struct ecs *ecs)
     aws_api_add_local(local->api, "POST", "/_local/faults", post_fault, in);
     aws_api_add_local(local->api, "GET", "/_local/faults", get_faults, in);
     aws_api_add_local(local->api, "DELETE", "/_local/faults", delete_faults, in);
+    aws_api_add_local(local->api, "POST", "/_local/time", post_time, in);
+    aws_api_add_local(local->api, "GET", "/_local/time", get_time, in);
     aws_api_add_local(local->api, "GET", "/_local/requests", get_requests, in);
     aws_api_add_local(local->api, "GET", "/_local/tasks", get_tasks, in);
     return in;

@@ -14,11 +14,13 @@ struct ecs_docker_config;
 struct faults;
 struct lambda;
 struct outbox;
+struct service_time;
 struct record_file;
 
 struct local {
     const struct config *config;
-    const struct clock *clock;
+    const struct clock *clock; /* of the services: service_time.h */
+    struct service_time *time; /* NULL: it is the machine's */
     struct log *log;
     struct loop *loop;
     struct store *store;

@@ -18,6 +18,7 @@
 #include "local/gateway.h"
 #include "local/inspect.h"
 #include "local/local.h"
+#include "local/service_time.h"
 #include "local/record.h"
 #include "local/shim.h"
 #include "shared/aws/http.h"
@@ -205,6 +206,9 @@ static int start(struct program *p, struct error *err)
         watch_signals(p, err) < 0)
         return -1;
     store_on_failed(local->store, on_store_failed, p);
+    if (!(local->time = service_time_new(local->store, err)))
+        return -1;
+    local->clock = service_time_clock(local->time);
     local->api = aws_api_new(local, !p->settings.no_verify);
     if (p->settings.record && !(local->record = record_open(p->settings.record, err)))
         return -1;
@@ -258,6 +262,7 @@ static void stop(struct program *p)
     }
     mem_close_fd(&p->signals);
     loop_free(local->loop);
+    service_time_free(local->time);
     store_close(local->store);
     config_free(p->config);
     log_close(local->log);

@@ -151,7 +151,8 @@ static size_t room(const struct ecs *e, const struct fault *fault)
     size_t live = ecs_tasks_live(e->tasks);
     if (fault && fault->outcome == ECS_FATE_NO_CAPACITY)
         return 0;
-    return live < ECS_TASKS_MAX ? ECS_TASKS_MAX - live : 0;
+    size_t max = (size_t)e->config->max_tasks;
+    return live < max ? max - live : 0;
 }
 
 static void run_tasks(struct ecs *e, struct aws_request *r, const struct ecs_run *run,

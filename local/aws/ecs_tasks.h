@@ -10,8 +10,6 @@
 #include "local/aws/ecs_task.h"
 #include "local/local.h"
 
-#define ECS_TASKS_MAX 1000 /* not stopped at the same time: a machine is not a region */
-
 struct ecs_tasks;
 
 /* Tasks run in the store's folder, under tasks/. `local` is borrowed. */

@@ -10,6 +10,7 @@
 #include "local/aws/lambda_state.h"
 #include "local/aws/lane.h"
 #include "local/aws/start.h"
+#include "local/service_time.h"
 
 #define PURGE_MS      3600000
 #define PURGE_MORE_MS 10 /* between two small batches others get their turn */
@@ -180,7 +181,7 @@ static int64_t purge_period_ms(const struct lambda *l)
         if (f->durable && f->retention_s * 250 < period)
             period = f->retention_s * 250;
     }
-    return period;
+    return service_time_real_ms(l->local->time, period);
 }
 
 static void on_purge(void *arg)
@@ -212,6 +213,18 @@ static void release(struct lambda *l)
     free(l->closed);
     free(l->functions);
     free(l);
+}
+
+static void set_timer(void *value, void *arg)
+{
+    lane_set_timer(arg, value);
+}
+
+void lambda_time_changed(struct lambda *l)
+{
+    map_each(&l->running, set_timer, l);
+    loop_cancel(l->local->loop, l->purge);
+    l->purge = loop_after(l->local->loop, 0, on_purge, l);
 }
 
 struct lambda *lambda_new(const struct local *local, struct error *err)

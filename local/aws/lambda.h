@@ -37,6 +37,8 @@ struct lambda_request {
  * and not after lambda_free. */
 int lambda_call(struct lambda *l, const struct lambda_request *req, lambda_done_fn *done, void *arg,
                 struct error *err) CHECKED;
+/* The services' time runs otherwise than before: all that waits for it is looked at anew. */
+void lambda_time_changed(struct lambda *l);
 /* SIGKILL to every process of the function; new ones are started as they are needed. */
 void lambda_kill_function(struct lambda *l, const char *name);
 

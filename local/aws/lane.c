@@ -11,6 +11,7 @@
 #include "local/aws/outbox.h"
 #include "local/aws/outcome.h"
 #include "local/aws/state.h"
+#include "local/service_time.h"
 
 static void queue(struct lambda *l, struct execution *e);
 
@@ -67,7 +68,8 @@ void lane_set_timer(struct lambda *l, struct execution *e)
     loop_cancel(l->local->loop, MOVE(e->timer));
     if (e->status != EX_RUNNING)
         return;
-    e->timer = loop_after(l->local->loop, execution_due_ms(e) - lambda_now_ms(l), on_timer, e);
+    int64_t in_ms = service_time_real_ms(l->local->time, execution_due_ms(e) - lambda_now_ms(l));
+    e->timer = loop_after(l->local->loop, in_ms, on_timer, e);
 }
 
 static void on_timer(void *arg)

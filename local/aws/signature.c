@@ -55,6 +55,6 @@ int signature_check(const struct local *local, const struct httpd_request *http,
                                        .headers = headers.items,
                                        .body_hash = hash };
     auto_sigv4 struct sigv4 stages = { 0 };
-    return sigv4_check(&claim, secret, &req, SIGV4_USUAL, clock_wall_ms(local->clock), &stages,
+    return sigv4_check(&claim, secret, &req, SIGV4_USUAL, clock_wall_ms(clock_system()), &stages,
                        err);
 }
