@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/base/buf.h"
+#include "shared/base/clock.h"
 #include "shared/base/digest.h"
 #include "shared/base/json.h"
 
@@ -15,23 +16,35 @@
 
 struct checkpoint {
     char *arn;
-    char *token; /* NULL: closed */
-    struct journal *journal;
+    struct monitor *monitor; /* guards what follows */
     const struct durable_edge *edge;
+    char *token; /* NULL: closed. Changed only by whoever has the request in flight */
+    struct journal *journal;
     struct update *head;
     struct update **tail;
+    uint64_t queued;   /* updates ever */
+    uint64_t accepted; /* those that the service has */
+    bool in_flight;
     enum checkpoint_result failed;
     struct error why;
+    /* the thread that sends what lingers */
+    pthread_t pump;
+    pthread_cond_t pump_wake;
+    bool pump_runs;
+    bool stop;
+    int64_t linger_until_ms; /* monotonic; 0: nothing lingers */
 };
 
 struct checkpoint *checkpoint_new(const char *arn, const char *token, struct journal *journal,
-                                  const struct durable_edge *edge)
+                                  const struct durable_edge *edge, struct monitor *monitor)
 {
     struct checkpoint *c = mem_alloc(sizeof(*c));
     c->arn = mem_dup(arn);
     c->token = mem_dup(token);
     c->journal = journal;
     c->edge = edge;
+    c->monitor = monitor;
+    monitor_cond_init(&c->pump_wake);
     c->tail = &c->head;
     return c;
 }
@@ -49,13 +62,22 @@ static void drop_queue(struct checkpoint *c)
 {
     while (c->head)
         update_free(pop(c));
+    c->linger_until_ms = 0;
 }
 
 void checkpoint_free(struct checkpoint *c)
 {
     if (!c)
         return;
+    if (c->pump_runs) {
+        monitor_lock(c->monitor);
+        c->stop = true;
+        pthread_cond_signal(&c->pump_wake);
+        monitor_unlock(c->monitor);
+        pthread_join(c->pump, NULL);
+    }
     drop_queue(c);
+    pthread_cond_destroy(&c->pump_wake);
     free(c->arn);
     mem_free_secret(c->token);
     free(c);
@@ -64,16 +86,6 @@ void checkpoint_free(struct checkpoint *c)
 bool checkpoint_closed(const struct checkpoint *c)
 {
     return !c->token || c->failed;
-}
-
-void checkpoint_add(struct checkpoint *c, struct update *u)
-{
-    if (c->failed) {
-        update_free(u);
-        return;
-    }
-    *c->tail = u;
-    c->tail = &u->next;
 }
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -101,18 +113,17 @@ static enum checkpoint_result class_of(const struct error *err)
     return CHECKPOINT_INVOCATION;
 }
 
-static enum checkpoint_result fail(struct checkpoint *c, enum checkpoint_result as,
-                                   const struct error *why, struct error *err)
+/* With the monitor held. */
+static void fail(struct checkpoint *c, const struct error *why)
 {
-    c->failed = as;
+    c->failed = class_of(why);
     c->why = *why;
     drop_queue(c);
-    *err = c->why;
-    return as;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+/* With the monitor held. */
 static int take_token(struct checkpoint *c, const struct json_object *answer, struct error *err)
 {
     const char *token = json_get_str(answer, "CheckpointToken");
@@ -124,7 +135,8 @@ static int take_token(struct checkpoint *c, const struct json_object *answer, st
     return 0;
 }
 
-/* Merges `state` ({Operations, NextMarker}) and hands out its marker, or NULL on the last page. */
+/* With the monitor held: merges `state` ({Operations, NextMarker}) and hands out its marker, or
+ * NULL on the last page. */
 static int take_state(struct checkpoint *c, const struct json_object *state, char **marker,
                       struct error *err)
 {
@@ -135,6 +147,7 @@ static int take_state(struct checkpoint *c, const struct json_object *state, cha
     return 0;
 }
 
+/* Without the monitor; the request in flight is the caller's. */
 static int load_pages(struct checkpoint *c, const char *first, struct error *err)
 {
     auto_free char *marker = mem_dup(first && first[0] ? first : NULL);
@@ -145,7 +158,10 @@ static int load_pages(struct checkpoint *c, const char *first, struct error *err
         if (c->edge->state(c->edge->arg, c->arn, c->token, marker, CHECKPOINT_PAGE, &page, err) < 0)
             return -1;
         char *next = NULL;
-        if (take_state(c, page, &next, err) < 0)
+        monitor_lock(c->monitor);
+        int rc = take_state(c, page, &next, err);
+        monitor_unlock(c->monitor);
+        if (rc < 0)
             return -1;
         free(marker);
         marker = next;
@@ -156,9 +172,13 @@ static int load_pages(struct checkpoint *c, const char *first, struct error *err
 enum checkpoint_result checkpoint_load(struct checkpoint *c, const char *marker, struct error *err)
 {
     struct error why = { 0 };
-    if (load_pages(c, marker, &why) < 0)
-        return fail(c, class_of(&why), &why, err);
-    return CHECKPOINT_OK;
+    if (load_pages(c, marker, &why) == 0)
+        return CHECKPOINT_OK;
+    monitor_lock(c->monitor);
+    fail(c, &why);
+    monitor_unlock(c->monitor);
+    *err = why;
+    return c->failed;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -183,7 +203,7 @@ static bool may_join(const struct update *first, size_t count, const struct upda
            u->action != UPDATE_START;
 }
 
-/* How many updates the next request takes. */
+/* How many updates the next request takes. With the monitor held. */
 static size_t next_batch(const struct checkpoint *c)
 {
     size_t bytes = strlen(c->token) + REQUEST_FIXED;
@@ -198,59 +218,177 @@ static size_t next_batch(const struct checkpoint *c)
     return count;
 }
 
-static void write_request(const struct checkpoint *c, size_t count, struct buf *body)
+static void write_request(const struct checkpoint *c, const struct update *first, struct buf *body)
 {
     char client_token[RANDOM_UUID];
     random_uuid(client_token);
     buf_add_str(body, "{\"CheckpointToken\":");
     buf_add_json_str(body, c->token);
     buf_add_str(body, ",\"Updates\":[");
-    const struct update *u = c->head;
-    for (size_t i = 0; i < count; i++, u = u->next) {
-        if (i)
+    for (const struct update *u = first; u; u = u->next) {
+        if (u != first)
             buf_add_char(body, ',');
         buf_add(body, u->json, u->len);
     }
     buf_printf(body, "],\"ClientToken\":\"%s\"}", client_token);
 }
 
-/* One request. The updates leave the queue only when they are accepted. */
-static int send_batch(struct checkpoint *c, struct error *err)
+/* One request with the updates from `first` on. Without the monitor; the request in flight is the
+ * caller's. */
+static int request(struct checkpoint *c, const struct update *first, struct error *err)
 {
     auto_buf struct buf body = BUF_INIT(REQUEST_MAX);
     auto_json struct json_object *answer = NULL;
     auto_free char *marker = NULL;
-    size_t count = next_batch(c);
 
-    write_request(c, count, &body);
+    write_request(c, first, &body);
     if (buf_overflowed(&body))
         return error_set(err, ERR_TOO_LARGE, 0, "a checkpoint of more than %u bytes", REQUEST_MAX);
     if (c->edge->checkpoint(c->edge->arg, c->arn, buf_str(&body), body.len, &answer, err) < 0)
         return -1;
     if (!json_object_is_type(answer, json_type_object))
         return error_set(err, ERR_PROTOCOL, 0, "the answer to a checkpoint is not an object");
-    while (count-- > 0)
-        update_free(pop(c));
-    if (take_token(c, answer, err) < 0 ||
-        take_state(c, json_get_obj(answer, "NewExecutionState"), &marker, err) < 0)
-        return -1;
-    return load_pages(c, marker, err);
+    monitor_lock(c->monitor);
+    int rc = take_token(c, answer, err);
+    if (rc == 0)
+        rc = take_state(c, json_get_obj(answer, "NewExecutionState"), &marker, err);
+    monitor_unlock(c->monitor);
+    return rc < 0 ? -1 : load_pages(c, marker, err);
 }
 
-enum checkpoint_result checkpoint_flush(struct checkpoint *c, struct error *err)
+/* Takes the next batch off the queue; what remains lingers no longer than it has to. */
+static struct update *take_batch(struct checkpoint *c, size_t *count)
+{
+    struct update *first = c->head;
+    struct update **end = &first;
+    *count = c->head ? next_batch(c) : 0;
+    for (size_t i = 0; i < *count; i++)
+        end = &(*end)->next;
+    c->head = *end;
+    *end = NULL;
+    if (!c->head) {
+        c->tail = &c->head;
+        c->linger_until_ms = 0;
+    }
+    return first;
+}
+
+/* Sends the next batch, or an empty one; the caller has the monitor, which is released meanwhile,
+ * and nothing is in flight. */
+static void send_batch(struct checkpoint *c)
+{
+    struct error why = { 0 };
+    size_t count;
+    struct update *first = take_batch(c, &count);
+    c->in_flight = true;
+    monitor_unlock(c->monitor);
+    int rc = request(c, first, &why);
+    while (first) {
+        struct update *next = first->next;
+        update_free(first);
+        first = next;
+    }
+    monitor_lock(c->monitor);
+    c->in_flight = false;
+    if (rc < 0)
+        fail(c, &why);
+    else
+        c->accepted += count;
+    if (c->linger_until_ms)
+        pthread_cond_signal(&c->pump_wake);
+    monitor_changed(c->monitor);
+}
+
+static bool can_send(const struct checkpoint *c)
+{
+    return c->token && !c->failed;
+}
+
+static enum checkpoint_result result_of(struct checkpoint *c, uint64_t target, struct error *err)
 {
     if (c->failed) {
         *err = c->why;
         return c->failed;
     }
-    while (c->head) {
-        struct error why = { 0 };
-        if (!c->token) {
-            drop_queue(c);
-            return CHECKPOINT_CLOSED;
-        }
-        if (send_batch(c, &why) < 0)
-            return fail(c, class_of(&why), &why, err);
+    return c->accepted < target ? CHECKPOINT_CLOSED : CHECKPOINT_OK;
+}
+
+static enum checkpoint_result flush(struct checkpoint *c, bool settle, struct error *err)
+{
+    monitor_lock(c->monitor);
+    uint64_t target = c->queued;
+    while ((c->accepted < target || (settle && c->in_flight)) && !c->failed) {
+        if (c->in_flight)
+            monitor_wait(c->monitor, -1);
+        else if (can_send(c))
+            send_batch(c);
+        else
+            break;
     }
-    return CHECKPOINT_OK;
+    if (!c->token)
+        drop_queue(c);
+    enum checkpoint_result result = result_of(c, target, err);
+    monitor_unlock(c->monitor);
+    return result;
+}
+
+enum checkpoint_result checkpoint_flush(struct checkpoint *c, struct error *err)
+{
+    return flush(c, false, err);
+}
+
+enum checkpoint_result checkpoint_settle(struct checkpoint *c, struct error *err)
+{
+    return flush(c, true, err);
+}
+
+enum checkpoint_result checkpoint_poll(struct checkpoint *c, struct error *err)
+{
+    monitor_lock(c->monitor);
+    if (c->in_flight) {
+        while (c->in_flight)
+            monitor_wait(c->monitor, -1);
+    } else if (can_send(c)) {
+        send_batch(c);
+    }
+    enum checkpoint_result result = result_of(c, 0, err);
+    monitor_unlock(c->monitor);
+    return result;
+}
+
+/* ---- what lingers ---------------------------------------------------------------------------- */
+
+static void *pump(void *arg)
+{
+    struct checkpoint *c = arg;
+    monitor_lock(c->monitor);
+    while (!c->stop) {
+        int64_t left_ms = c->linger_until_ms - clock_mono_ms(clock_system());
+        if (c->linger_until_ms == 0 || c->in_flight || !can_send(c))
+            monitor_wait_on(c->monitor, &c->pump_wake, -1);
+        else if (left_ms > 0)
+            monitor_wait_on(c->monitor, &c->pump_wake, left_ms);
+        else
+            send_batch(c);
+    }
+    monitor_unlock(c->monitor);
+    return NULL;
+}
+
+void checkpoint_add(struct checkpoint *c, struct update *u, bool lingers)
+{
+    if (c->failed) {
+        update_free(u);
+        return;
+    }
+    *c->tail = u;
+    c->tail = &u->next;
+    c->queued++;
+    if (!lingers || c->edge->max_threads == 0 || c->linger_until_ms)
+        return;
+    c->linger_until_ms = clock_mono_ms(clock_system()) + CHECKPOINT_LINGER_MS;
+    if (c->pump_runs)
+        pthread_cond_signal(&c->pump_wake);
+    else /* without it the update waits for the next flush */
+        c->pump_runs = pthread_create(&c->pump, NULL, pump, c) == 0;
 }

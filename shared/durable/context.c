@@ -33,14 +33,13 @@ static enum durable_rc run_body(struct context *c, bool rebuilding, struct json_
     ctx->busy = true;
     enum durable_rc rc = c->body(&child, c->in, c->arg, value, why);
     ctx->busy = false;
-    if (ctx->x->ended || child.latch != DURABLE_OK) {
+    bool ended = execution_ended(ctx->x, why);
+    if (ended || child.latch != DURABLE_OK) {
         json_put_ptr(value);
         if (rc == DURABLE_OK)
             execution_log(ctx->x, DURABLE_LOG_WARN, "handler_ignored_suspend",
                           "a child's body returned a value after it was suspended: dropped");
-        if (ctx->x->ended)
-            return ctx_enter(ctx, why);
-        return ctx->latch = child.latch;
+        return ctx->latch = ended ? DURABLE_FATAL : child.latch;
     }
     if (rc == DURABLE_OK) {
         durable_error_release(why);
@@ -148,7 +147,7 @@ static enum durable_rc recorded(struct context *c, struct json_object **value,
         return rebuild(c, value, err);
     c->payload = (struct payload){ mem_dup_len(r->payload ? r->payload : "", r->payload_len),
                                    r->payload_len };
-    return op_result(c->op, &codec, value, err);
+    return c->text_only ? DURABLE_OK : op_result(c->op, &codec, value, err);
 }
 
 enum durable_rc context_run(struct context *c, struct json_object **value,
@@ -165,7 +164,7 @@ enum durable_rc context_run(struct context *c, struct json_object **value,
         return ctx_park(ctx);
     } else {
         DURABLE_TRY(ctx_recordable(ctx));
-        if (!c->op->record)
+        if (!c->op->record && !c->started)
             op_send(c->op, UPDATE_START, (struct update_fields){ 0 });
         rc = run(c, &result, err);
     }

@@ -14,6 +14,8 @@ struct context {
     struct durable_child_opts opts;
     /* Makes of the error that is recorded the one that the caller gets. NULL: ChildContextError. */
     void (*wrap)(struct durable_error *err);
+    bool started;           /* the caller has sent its START */
+    bool text_only;         /* the caller wants the payload and no value */
     struct payload payload; /* out: the result's text, to be released */
 };
 

@@ -9,14 +9,15 @@
 
 #define NAME_MAX_BYTES 256
 
-void ctx_init_root(struct durable_ctx *ctx, struct execution *x)
+void ctx_init_root(struct durable_ctx *ctx, struct execution *x, struct strand *strand)
 {
-    *ctx = (struct durable_ctx){ .x = x, .prefix = "" };
+    *ctx = (struct durable_ctx){ .x = x, .strand = strand, .prefix = "" };
 }
 
 void ctx_init_child(struct durable_ctx *ctx, const struct op *parent, bool rebuilding, bool flat)
 {
     *ctx = (struct durable_ctx){ .x = parent->ctx->x,
+                                 .strand = parent->ctx->strand,
                                  .prefix = parent->raw,
                                  .rebuilding = rebuilding,
                                  .logs_replays = parent->ctx->logs_replays };
@@ -32,32 +33,54 @@ static enum durable_rc latch(struct durable_ctx *ctx, enum durable_rc rc)
     return ctx->latch;
 }
 
+bool execution_ended(struct execution *x, struct durable_error *why)
+{
+    monitor_lock(&x->monitor);
+    bool ended = x->ended != CHECKPOINT_OK;
+    monitor_unlock(&x->monitor);
+    if (ended) /* the reason does not change any more */
+        durable_error_copy(why, &x->why);
+    return ended;
+}
+
 enum durable_rc ctx_fatal(struct durable_ctx *ctx, enum checkpoint_result as,
                           struct durable_error *err, const char *type, const char *fmt, ...)
 {
     struct execution *x = ctx->x;
+    va_list ap;
+    va_start(ap, fmt);
+    auto_free char *text = mem_vprintf(fmt, ap);
+    va_end(ap);
+    monitor_lock(&x->monitor);
     if (!x->ended) {
-        va_list ap;
-        va_start(ap, fmt);
-        auto_free char *text = mem_vprintf(fmt, ap);
-        va_end(ap);
         durable_error_set(&x->why, type, "%s", text);
         x->ended = as;
+        monitor_changed(&x->monitor);
     }
+    monitor_unlock(&x->monitor);
     durable_error_copy(err, &x->why);
     ctx->latch = DURABLE_FATAL;
     return DURABLE_FATAL;
 }
 
+static bool abandoned(const struct durable_ctx *ctx)
+{
+    monitor_lock(&ctx->x->monitor);
+    bool yes = strand_abandoned(ctx->strand);
+    monitor_unlock(&ctx->x->monitor);
+    return yes;
+}
+
 enum durable_rc ctx_enter(struct durable_ctx *ctx, struct durable_error *err)
 {
-    if (ctx->x->ended) {
+    if (execution_ended(ctx->x, err)) {
         ctx->latch = DURABLE_FATAL;
-        durable_error_copy(err, &ctx->x->why);
         return DURABLE_FATAL;
     }
     if (ctx->latch != DURABLE_OK)
         return ctx->latch;
+    if (abandoned(ctx))
+        return latch(ctx, DURABLE_SUSPENDED);
     if (ctx->busy)
         return ctx_fatal(ctx, CHECKPOINT_EXECUTION, err, "ContextValidationError",
                          "an operation was called on a context while the body of its child runs; "
@@ -70,44 +93,58 @@ enum durable_rc ctx_park(struct durable_ctx *ctx)
     return latch(ctx, DURABLE_SUSPENDED);
 }
 
-static enum durable_rc suspend(struct durable_ctx *ctx)
-{
-    ctx->x->awaits = true;
-    return latch(ctx, DURABLE_SUSPENDED);
-}
-
 enum durable_rc ctx_recordable(struct durable_ctx *ctx)
 {
-    return checkpoint_closed(ctx->x->checkpoint) ? suspend(ctx) : DURABLE_OK;
+    monitor_lock(&ctx->x->monitor);
+    bool closed = checkpoint_closed(ctx->x->checkpoint);
+    monitor_unlock(&ctx->x->monitor);
+    return closed ? latch(ctx, DURABLE_SUSPENDED) : DURABLE_OK;
+}
+
+enum durable_rc ctx_checkpointed(struct durable_ctx *ctx, enum checkpoint_result result,
+                                 const struct error *why, struct durable_error *err)
+{
+    if (result == CHECKPOINT_OK)
+        return abandoned(ctx) ? latch(ctx, DURABLE_SUSPENDED) : DURABLE_OK;
+    if (result == CHECKPOINT_CLOSED)
+        return latch(ctx, DURABLE_SUSPENDED); /* the service invokes again and then takes it */
+    auto_durable_error struct durable_error text = { 0 };
+    error_from(&text, "CheckpointError", why);
+    return ctx_fatal(ctx, result, err, "CheckpointError", "checkpoint: %s", text.message);
 }
 
 enum durable_rc ctx_flush(struct durable_ctx *ctx, struct durable_error *err)
 {
     struct error why = { 0 };
     enum checkpoint_result result = checkpoint_flush(ctx->x->checkpoint, &why);
-    if (result == CHECKPOINT_OK)
-        return DURABLE_OK;
-    if (result == CHECKPOINT_CLOSED)
-        return suspend(ctx); /* the service invokes again and then takes it */
-    auto_durable_error struct durable_error text = { 0 };
-    error_from(&text, "CheckpointError", &why);
-    return ctx_fatal(ctx, result, err, "CheckpointError", "checkpoint: %s", text.message);
+    return ctx_checkpointed(ctx, result, &why, err);
 }
 
 enum durable_rc ctx_await(struct durable_ctx *ctx, const char *id, struct durable_error *err)
 {
-    /* Nothing may be sent after this decision: an answer could bring the very outcome, which the
-     * service would then take for seen. */
+    struct execution *x = ctx->x;
     DURABLE_TRY(ctx_flush(ctx, err));
-    const struct operation *record = journal_find(ctx->x->journal, id);
-    if (operation_ended(record) || operation_status(record) == OP_READY)
-        return DURABLE_OK;
-    return ctx->rebuilding ? ctx_park(ctx) : suspend(ctx);
+    int64_t now_ms = x->edge->now_ms(x->edge->arg);
+    monitor_lock(&x->monitor);
+    const struct operation *record = journal_find(x->journal, id);
+    bool moved = operation_ended(record) || operation_status(record) == OP_READY;
+    if (!moved && !ctx->rebuilding)
+        strand_await(ctx->strand, id, record ? record->scheduled_ms : 0, now_ms);
+    monitor_unlock(&x->monitor);
+    return moved ? DURABLE_OK : latch(ctx, DURABLE_SUSPENDED);
+}
+
+const struct operation *execution_find(struct execution *x, const char *id)
+{
+    monitor_lock(&x->monitor);
+    const struct operation *record = journal_find(x->journal, id);
+    monitor_unlock(&x->monitor);
+    return record;
 }
 
 /* ---- one operation --------------------------------------------------------------------------- */
 
-static bool name_valid(const char *name)
+bool op_name_valid(const char *name)
 {
     if (!name)
         return true;
@@ -165,7 +202,7 @@ enum durable_rc op_begin(struct durable_ctx *ctx, enum op_type type, const char 
 {
     *op = (struct op){ .ctx = ctx, .type = type, .subtype = subtype, .name = name };
     DURABLE_TRY(ctx_enter(ctx, err));
-    if (!name_valid(name))
+    if (!op_name_valid(name))
         return op_invalid(err, "an operation's name has 1 to %d printable ASCII characters",
                           NAME_MAX_BYTES);
     op->raw = opid_raw(ctx->prefix, ++ctx->count);
@@ -174,16 +211,37 @@ enum durable_rc op_begin(struct durable_ctx *ctx, enum op_type type, const char 
     return check_record(op, err);
 }
 
-enum durable_rc op_begin_flat(struct durable_ctx *ctx, struct op *op, struct durable_error *err)
+static void place(struct op *op, const char *raw)
 {
-    *op = (struct op){ .ctx = ctx, .type = OP_CONTEXT };
-    DURABLE_TRY(ctx_enter(ctx, err));
-    op->raw = opid_raw(ctx->prefix, ++ctx->count);
+    op->raw = mem_dup(raw);
     opid_wire(op->raw, op->id);
     op_reload(op);
+}
+
+enum durable_rc op_begin_at(struct durable_ctx *ctx, const char *raw, const char *subtype,
+                            const char *name, struct op *op, struct durable_error *err)
+{
+    *op = (struct op){ .ctx = ctx, .type = OP_CONTEXT, .subtype = subtype, .name = name };
+    place(op, raw);
+    return check_record(op, err);
+}
+
+enum durable_rc op_begin_flat_at(struct durable_ctx *ctx, const char *raw, struct op *op,
+                                 struct durable_error *err)
+{
+    *op = (struct op){ .ctx = ctx, .type = OP_CONTEXT };
+    place(op, raw);
     if (!op->record)
         return DURABLE_OK;
     return mismatch(op, err, "type", op_type_name(op->record->type), "a flat context");
+}
+
+enum durable_rc op_begin_flat(struct durable_ctx *ctx, struct op *op, struct durable_error *err)
+{
+    *op = (struct op){ .ctx = ctx };
+    DURABLE_TRY(ctx_enter(ctx, err));
+    auto_free char *raw = opid_raw(ctx->prefix, ++ctx->count);
+    return op_begin_flat_at(ctx, raw, op, err);
 }
 
 void op_release(struct op *op)
@@ -194,7 +252,7 @@ void op_release(struct op *op)
 
 void op_reload(struct op *op)
 {
-    op->record = journal_find(op->ctx->x->journal, op->id);
+    op->record = execution_find(op->ctx->x, op->id);
 }
 
 void op_send(const struct op *op, enum update_action action, struct update_fields f)
@@ -205,7 +263,15 @@ void op_send(const struct op *op, enum update_action action, struct update_field
     f.subtype = op->subtype;
     f.type = op->type;
     f.action = action;
-    checkpoint_add(op->ctx->x->checkpoint, update_new(&f));
+    struct execution *x = op->ctx->x;
+    struct update *u = update_new(&f);
+    bool lingers = action == UPDATE_START && (op->type == OP_STEP || op->type == OP_CONTEXT);
+    monitor_lock(&x->monitor);
+    if (strand_abandoned(op->ctx->strand))
+        update_free(u);
+    else
+        checkpoint_add(x->checkpoint, u, lingers);
+    monitor_unlock(&x->monitor);
 }
 
 struct codec op_codec(const struct op *op, const struct durable_serdes *serdes)
@@ -256,5 +322,5 @@ bool durable_is_replaying(const struct durable_ctx *ctx)
     char id[OPID_WIRE];
     auto_free char *raw = opid_raw(ctx->prefix, ctx->count + 1);
     opid_wire(raw, id);
-    return journal_find(ctx->x->journal, id) != NULL;
+    return execution_find(ctx->x, id) != NULL;
 }

@@ -385,7 +385,8 @@ struct durable_completion {
 };
 
 /* The name of item `index` into `name`, which is empty at the call; left empty it is the default
- * "map-item-INDEX". `item` is borrowed. On the thread that called the operation. */
+ * "map-item-INDEX"; what is not printable ASCII becomes "?". `item` is borrowed. On the thread that
+ * called the operation. */
 #define DURABLE_NAME_SIZE 257
 typedef void durable_namer_fn(struct json_object *item, size_t index, void *arg,
                               char name[DURABLE_NAME_SIZE]);

@@ -1,5 +1,6 @@
-/* edge.h - all that the core does to the outside, as functions that a test can fill. The core calls
- * them from one thread at a time. */
+/* edge.h - all that the core does to the outside, as functions that a test can fill. Where
+ * max_threads is not 0 they are called from several threads: checkpoint and state one at a time,
+ * log one at a time, now_ms at any time. */
 #ifndef DURABLE_EDGE_H
 #define DURABLE_EDGE_H
 
@@ -20,6 +21,9 @@ struct durable_edge {
     /* One line for the log, with its line feed, in one piece. */
     void (*log)(void *arg, const char *line, size_t len);
     enum durable_log_level log_level; /* what is below is dropped */
+    /* Threads that run branches at a time. 0: none, everything happens on the caller's thread, one
+     * branch after the other, and an update that nobody waits for waits for the next one. */
+    unsigned max_threads;
     void *arg;
 };
 

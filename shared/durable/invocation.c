@@ -54,12 +54,15 @@ static int answer_failed(struct durable_ctx *root, const struct durable_error *w
 /* A result over Lambda's response limit goes through a checkpoint of the EXECUTION operation. */
 static void send_result(struct execution *x, const struct payload *p)
 {
+    monitor_lock(&x->monitor);
     checkpoint_add(x->checkpoint,
                    update_new(&(struct update_fields){ .id = journal_execution(x->journal)->id,
                                                        .type = OP_EXECUTION,
                                                        .action = UPDATE_SUCCEED,
                                                        .payload = p->text,
-                                                       .payload_len = p->len }));
+                                                       .payload_len = p->len }),
+                   false);
+    monitor_unlock(&x->monitor);
 }
 
 static int answer_succeeded(struct durable_ctx *root, struct json_object **value,
@@ -99,7 +102,7 @@ static int answer_suspended(struct durable_ctx *root, enum durable_rc rc, struct
     if (rc == DURABLE_OK)
         execution_log(x, DURABLE_LOG_WARN, "handler_ignored_suspend",
                       "the handler returned a value after it was suspended: dropped");
-    if (x->awaits) {
+    if (root->strand->count > 0 || checkpoint_closed(x->checkpoint)) {
         envelope_pending(response);
         return 0;
     }
@@ -151,14 +154,36 @@ static int read_input(const struct operation *op, const struct codec *codec,
     return -1;
 }
 
-static int run_handler(struct execution *x, durable_fn *handler, void *arg, struct buf *response,
-                       struct error *err)
+/* Runs the handler, answers, and is done: 0 or -1. Or 1: it has suspended, but what it waits for
+ * has come with the last answer, which the service takes for seen. So it runs again. */
+static int run_once(struct execution *x, struct strand *strand, durable_fn *handler, void *arg,
+                    struct buf *response, struct error *err)
 {
-    const struct operation *op = journal_execution(x->journal);
     auto_json struct json_object *input = NULL;
     auto_json struct json_object *value = NULL;
     auto_durable_error struct durable_error why = { 0 };
     struct durable_ctx root;
+    ctx_init_root(&root, x, strand);
+    if (read_input(journal_execution(x->journal), &x->codec, &input, &why) < 0)
+        return answer_failed(&root, &why, response, err);
+    enum durable_rc rc = handler(&root, input, arg, &value, &why);
+    if (root.latch == DURABLE_SUSPENDED) {
+        auto_durable_error struct durable_error lost = { 0 };
+        struct error broken = { 0 };
+        enum checkpoint_result settled = checkpoint_settle(x->checkpoint, &broken);
+        if (ctx_checkpointed(&root, settled, &broken, &lost) == DURABLE_OK &&
+            strand_moved(strand, x->journal))
+            return 1;
+    }
+    return answer(&root, rc, &value, &why, response, err);
+}
+
+static int run_handler(struct execution *x, durable_fn *handler, void *arg, struct buf *response,
+                       struct error *err)
+{
+    const struct operation *op = journal_execution(x->journal);
+    struct strand strand = { 0 };
+    int rc;
 
     if (!op) {
         error_set(err, ERR_PROTOCOL, 0, "the state has no EXECUTION operation");
@@ -168,11 +193,12 @@ static int run_handler(struct execution *x, durable_fn *handler, void *arg, stru
     free(x->name);
     x->name = mem_dup(op->name ? op->name : "");
     x->start_ms = op->start_ms;
-    ctx_init_root(&root, x);
-    if (read_input(op, &x->codec, &input, &why) < 0)
-        return answer_failed(&root, &why, response, err);
-    enum durable_rc rc = handler(&root, input, arg, &value, &why);
-    return answer(&root, rc, &value, &why, response, err);
+    do {
+        strand_reset(&strand);
+        rc = run_once(x, &strand, handler, arg, response, err);
+    } while (rc == 1);
+    strand_release(&strand);
+    return rc;
 }
 
 static int run_execution(struct execution *x, const struct envelope_event *e, durable_fn *handler,
@@ -213,10 +239,14 @@ int invocation_run(const struct invocation *inv, durable_fn *handler, void *arg,
                            .journal = journal_new(),
                            .edge = inv->edge,
                            .codec = { .serdes = inv->serdes, .of = { e.arn, "" } } };
-    x.checkpoint = checkpoint_new(e.arn, e.token, x.journal, inv->edge);
+    monitor_init(&x.monitor);
+    pthread_mutex_init(&x.log_lock, NULL);
+    x.checkpoint = checkpoint_new(e.arn, e.token, x.journal, inv->edge, &x.monitor);
     int rc = run_execution(&x, &e, handler, arg, response, err);
     checkpoint_free(x.checkpoint);
     journal_free(x.journal);
+    pthread_mutex_destroy(&x.log_lock);
+    monitor_release(&x.monitor);
     durable_error_release(&x.why);
     free(x.name);
     return rc;

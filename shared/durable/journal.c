@@ -16,6 +16,7 @@ struct journal {
     struct operation **bucket; /* open addressing, bucket_count is a power of two */
     size_t bucket_count;
     size_t count;
+    uint64_t changes;
     const struct operation *execution;
 };
 
@@ -62,7 +63,7 @@ int64_t operation_time_ms(const struct json_object *o, const char *key)
 
 /* ---- one record ------------------------------------------------------------------------------ */
 
-static void operation_release(struct operation *op)
+static void operation_free_one(struct operation *op)
 {
     free(op->id);
     free(op->parent_id);
@@ -71,14 +72,16 @@ static void operation_release(struct operation *op)
     free(op->payload);
     mem_free_secret(op->callback_id);
     durable_error_release(&op->error);
+    free(op);
 }
 
 static void operation_free(struct operation *op)
 {
-    if (!op)
-        return;
-    operation_release(op);
-    free(op);
+    while (op) {
+        struct operation *replaced = op->replaced;
+        operation_free_one(op);
+        op = replaced;
+    }
 }
 
 static const struct json_object *details_of(const struct json_object *o, enum op_type type)
@@ -111,9 +114,10 @@ static void read_details(struct operation *op, const struct json_object *d)
     op->callback_id = mem_dup(json_get_str(d, "CallbackId"));
 }
 
-static struct operation operation_read(const struct json_object *o)
+static struct operation *operation_read(const struct json_object *o)
 {
-    struct operation op = {
+    struct operation *op = mem_alloc(sizeof(*op));
+    *op = (struct operation){
         .id = mem_dup(json_get_str(o, "Id")),
         .parent_id = mem_dup(json_get_str(o, "ParentId")),
         .name = mem_dup(json_get_str(o, "Name")),
@@ -124,8 +128,8 @@ static struct operation operation_read(const struct json_object *o)
         .start_ms = operation_time_ms(o, "StartTimestamp"),
         .end_ms = operation_time_ms(o, "EndTimestamp"),
     };
-    if (op.type != OP_UNKNOWN)
-        read_details(&op, details_of(o, op.type));
+    if (op->type != OP_UNKNOWN)
+        read_details(op, details_of(o, op->type));
     return op;
 }
 
@@ -190,12 +194,12 @@ static int merge_one(struct journal *j, const struct json_object *o, struct erro
     if (!j->bucket[i]) {
         if (j->count >= OPERATIONS_MAX)
             return error_set(err, ERR_TOO_LARGE, 0, "more than %d operations", OPERATIONS_MAX);
-        j->bucket[i] = mem_alloc(sizeof(struct operation));
         j->count++;
-    } else {
-        operation_release(j->bucket[i]);
     }
-    *j->bucket[i] = operation_read(o);
+    struct operation *op = operation_read(o);
+    j->changes++;
+    op->replaced = j->bucket[i];
+    j->bucket[i] = op;
     if (j->bucket[i]->type == OP_EXECUTION)
         j->execution = j->bucket[i];
     return 0;
@@ -223,4 +227,9 @@ const struct operation *journal_execution(const struct journal *j)
 size_t journal_count(const struct journal *j)
 {
     return j->count;
+}
+
+uint64_t journal_changes(const struct journal *j)
+{
+    return j->changes;
 }

@@ -2,7 +2,8 @@
  *
  * Records come from the invocation event, from state pages and from the answers to checkpoints; a
  * later record replaces an earlier one of the same id as a whole, so merging twice changes nothing.
- * One thread at a time. */
+ * A record never changes and lives as long as the journal: whoever found one may go on reading it
+ * while later ones come in. One thread at a time. */
 #ifndef DURABLE_JOURNAL_H
 #define DURABLE_JOURNAL_H
 
@@ -46,7 +47,8 @@ struct operation {
     bool has_error;
     char *payload; /* the result, or the execution's input; NULL: none */
     size_t payload_len;
-    char *callback_id; /* a secret */
+    char *callback_id;          /* a secret */
+    struct operation *replaced; /* the journal's */
     struct durable_error error;
 };
 
@@ -58,11 +60,13 @@ void journal_free(struct journal *j);
  * has no usable Id, ERR_TOO_LARGE where there are more than any execution can have. */
 int journal_merge(struct journal *j, const struct json_object *operations,
                   struct error *err) CHECKED;
-/* The record, or NULL. Its fields change with the next merge. */
+/* The latest record, or NULL. */
 const struct operation *journal_find(const struct journal *j, const char *id);
 /* The EXECUTION operation, or NULL. */
 const struct operation *journal_execution(const struct journal *j);
 size_t journal_count(const struct journal *j);
+/* Grows with each record that is merged. */
+uint64_t journal_changes(const struct journal *j);
 
 /* OP_NONE for no record. */
 enum op_status operation_status(const struct operation *op);

@@ -18,7 +18,7 @@ static void add_str(struct buf *b, const char *key, const char *value)
     buf_add_json_str(b, value);
 }
 
-static void write_line(const struct execution *x, enum durable_log_level level, const char *event,
+static void write_line(struct execution *x, enum durable_log_level level, const char *event,
                        const struct durable_step *step, const char *message)
 {
     static const char *const levels[] = { "DEBUG", "INFO", "WARN", "ERROR" };
@@ -38,11 +38,14 @@ static void write_line(const struct execution *x, enum durable_log_level level, 
         buf_printf(&b, ",\"attempt\":%u", step->attempt);
     }
     buf_add_str(&b, "}\n");
-    if (!buf_overflowed(&b))
-        x->edge->log(x->edge->arg, buf_str(&b), b.len);
+    if (buf_overflowed(&b))
+        return;
+    pthread_mutex_lock(&x->log_lock);
+    x->edge->log(x->edge->arg, buf_str(&b), b.len);
+    pthread_mutex_unlock(&x->log_lock);
 }
 
-void execution_log(const struct execution *x, enum durable_log_level level, const char *event,
+void execution_log(struct execution *x, enum durable_log_level level, const char *event,
                    const char *message)
 {
     write_line(x, level, event, NULL, message);

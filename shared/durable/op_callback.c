@@ -92,10 +92,10 @@ enum durable_rc durable_callback_result(struct durable_ctx *ctx, const struct du
     DURABLE_TRY(ctx_enter(ctx, err));
     if (!cb->operation_id)
         return op_invalid(err, "the result of a callback that was not created");
-    const struct operation *record = journal_find(ctx->x->journal, cb->operation_id);
+    const struct operation *record = execution_find(ctx->x, cb->operation_id);
     if (!operation_ended(record)) {
         DURABLE_TRY(ctx_await(ctx, cb->operation_id, err));
-        record = journal_find(ctx->x->journal, cb->operation_id);
+        record = execution_find(ctx->x, cb->operation_id);
     }
     if (record->status != OP_SUCCEEDED)
         return failed(record, err);
@@ -113,6 +113,6 @@ enum durable_rc durable_callback_result(struct durable_ctx *ctx, const struct du
 int64_t durable_callback_ended_ms(const struct durable_ctx *ctx, const struct durable_callback *cb)
 {
     const struct operation *record =
-        cb->operation_id ? journal_find(ctx->x->journal, cb->operation_id) : NULL;
+        cb->operation_id ? execution_find(ctx->x, cb->operation_id) : NULL;
     return operation_ended(record) ? record->end_ms : 0;
 }

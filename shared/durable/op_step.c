@@ -33,6 +33,15 @@ const char *durable_step_execution_arn(const struct durable_step *step)
     return step->op->ctx->x->arn;
 }
 
+bool durable_step_abandoned(const struct durable_step *step)
+{
+    struct execution *x = step->op->ctx->x;
+    monitor_lock(&x->monitor);
+    bool yes = x->ended != CHECKPOINT_OK || strand_abandoned(step->op->ctx->strand);
+    monitor_unlock(&x->monitor);
+    return yes;
+}
+
 int64_t durable_step_deadline_ms(const struct durable_step *step)
 {
     return step->op->ctx->x->deadline_ms;

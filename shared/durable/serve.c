@@ -8,6 +8,8 @@
 #include "shared/durable/invocation.h"
 #include "shared/lambda/runtime.h"
 
+#define MAX_THREADS 256
+
 /* Durable function: what the environment says, and the parts that serve it. */
 struct server {
     struct aws_options aws_options;
@@ -103,6 +105,8 @@ static int serve(struct server *s, struct error *err)
                                      .now_ms = edge_now,
                                      .log = edge_log,
                                      .log_level = level_of(s->level),
+                                     .max_threads =
+                                         s->opts->max_threads ? s->opts->max_threads : MAX_THREADS,
                                      .arg = s };
     s->aws = aws_new(&s->aws_options, clock_system(), err);
     if (s->aws)

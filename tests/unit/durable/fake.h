@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "shared/durable/checkpoint.h"
 #include "shared/durable/invocation.h"
@@ -36,7 +37,9 @@ struct fake {
     bool silent;        /* answers have no NewExecutionState.Operations */
     void (*on_checkpoint)(struct fake *f); /* after the updates, before the answer is written */
     enum durable_log_level log_level;
+    unsigned max_threads; /* 0: everything on the caller's */
     int64_t now_ms;
+    int64_t born_ms;
     struct buf log;
     /* what the last fake_invoke came to */
     int rc;
@@ -55,7 +58,7 @@ static inline struct json_object *fake_json(const char *text)
 /* `input` is the execution's input as JSON text, or NULL. */
 static inline void fake_init(struct fake *f, const char *input)
 {
-    *f = (struct fake){ .now_ms = 1764700000123 };
+    *f = (struct fake){ .now_ms = 1764700000123, .born_ms = clock_mono_ms(clock_system()) };
     buf_init(&f->log, 1 << 20);
     buf_init(&f->response, 16 << 20);
     f->ops = json_object_new_array();
@@ -231,6 +234,10 @@ static inline int fake_checkpoint(void *arg, const char *arn, const char *body, 
     }
     if (f->on_checkpoint)
         f->on_checkpoint(f);
+    /* A poll is told all that there is. */
+    for (size_t i = 1;
+         json_object_array_length(updates) == 0 && i < json_object_array_length(f->ops); i++)
+        json_object_array_add(touched, json_object_get(json_object_array_get_idx(f->ops, i)));
     *answer = json_object_new_object();
     if (!closed) {
         snprintf(token, sizeof(token), "T%u", ++f->token);
@@ -281,9 +288,11 @@ static inline int fake_state(void *arg, const char *arn, const char *token, cons
     return 0;
 }
 
+/* Stands still; with threads it goes, since they wait by it. */
 static inline int64_t fake_now(void *arg)
 {
-    return ((struct fake *)arg)->now_ms;
+    const struct fake *f = arg;
+    return f->now_ms + (f->max_threads ? clock_mono_ms(clock_system()) - f->born_ms : 0);
 }
 
 static inline void fake_log(void *arg, const char *line, size_t len)
@@ -299,6 +308,7 @@ static inline struct durable_edge fake_edge(struct fake *f)
                                   .now_ms = fake_now,
                                   .log = fake_log,
                                   .log_level = f->log_level,
+                                  .max_threads = f->max_threads,
                                   .arg = f };
 }
 
@@ -360,10 +370,10 @@ static inline void fake_callback(struct fake *f, const char *id, const char *sta
 static inline const char *fake_raw(const char *wire)
 {
     static const char *const known[][2] = {
-        { "c4ca4238a0b92382", "1" },    { "c81e728d9d4c2f63", "2" },
-        { "eccbc87e4b5ce2fe", "3" },    { "a87ff679a2f3e71d", "4" },
-        { "ea66c06c1e1c05fa", "1-1" },  { "98c6f2c2287f4c73", "1-2" },
-        { "6151f5ab282d90e4", "1-2-1" }
+        { "c4ca4238a0b92382", "1" },     { "c81e728d9d4c2f63", "2" },
+        { "eccbc87e4b5ce2fe", "3" },     { "a87ff679a2f3e71d", "4" },
+        { "2f221a18eb863803", "1-1-1" }, { "ea66c06c1e1c05fa", "1-1" },
+        { "98c6f2c2287f4c73", "1-2" },   { "6151f5ab282d90e4", "1-2-1" }
     };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (strcmp(wire, known[i][0]) == 0)

@@ -6,6 +6,7 @@
 struct queue {
     struct fake f;
     struct durable_edge edge;
+    struct monitor monitor;
     struct journal *journal;
     struct checkpoint *c;
 };
@@ -15,13 +16,15 @@ static void queue_init(struct queue *q)
     fake_init(&q->f, NULL);
     q->edge = fake_edge(&q->f);
     q->journal = journal_new();
-    q->c = checkpoint_new(FAKE_ARN, "T0", q->journal, &q->edge);
+    monitor_init(&q->monitor);
+    q->c = checkpoint_new(FAKE_ARN, "T0", q->journal, &q->edge, &q->monitor);
 }
 
 static void queue_release(struct queue *q)
 {
     checkpoint_free(q->c);
     journal_free(q->journal);
+    monitor_release(&q->monitor);
     fake_release(&q->f);
 }
 #define auto_queue __attribute__((cleanup(queue_release)))
@@ -29,12 +32,16 @@ static void queue_release(struct queue *q)
 static void add(struct queue *q, const char *id, enum op_type type, enum update_action action,
                 const char *payload)
 {
+    monitor_lock(&q->monitor);
     checkpoint_add(
-        q->c, update_new(&(struct update_fields){ .id = id,
-                                                  .type = type,
-                                                  .action = action,
-                                                  .payload = payload,
-                                                  .payload_len = payload ? strlen(payload) : 0 }));
+        q->c,
+        update_new(&(struct update_fields){ .id = id,
+                                            .type = type,
+                                            .action = action,
+                                            .payload = payload,
+                                            .payload_len = payload ? strlen(payload) : 0 }),
+        false);
+    monitor_unlock(&q->monitor);
 }
 
 static enum checkpoint_result flush(struct queue *q)
@@ -193,7 +200,7 @@ Test(checkpoint, sends_the_execution_update_last_in_its_request)
     cr_assert_eq(flush(&q), CHECKPOINT_CLOSED);
     cr_assert_eq(updates_in(&q, 0), 2);
     cr_assert(checkpoint_closed(q.c), "its answer has no token");
-    cr_assert_eq(flush(&q), CHECKPOINT_OK, "what could not be sent is gone");
+    cr_assert_eq(flush(&q), CHECKPOINT_CLOSED, "what could not be sent is gone for good");
     add(&q, "b", OP_STEP, UPDATE_START, NULL);
     cr_assert_eq(flush(&q), CHECKPOINT_CLOSED);
     cr_assert_eq(q.f.requests, 1);
@@ -287,12 +294,15 @@ Test(checkpoint, ends_a_state_that_has_no_end)
     unsigned calls = 0;
     const struct durable_edge edge = { .state = endless, .arg = &calls };
     struct journal *j = journal_new();
-    struct checkpoint *c = checkpoint_new(FAKE_ARN, "T0", j, &edge);
+    struct monitor m;
+    monitor_init(&m);
+    struct checkpoint *c = checkpoint_new(FAKE_ARN, "T0", j, &edge, &m);
     struct error err = { 0 };
     cr_assert_eq(checkpoint_load(c, "again", &err), CHECKPOINT_INVOCATION);
     cr_assert_leq(calls, 1000);
     checkpoint_free(c);
     journal_free(j);
+    monitor_release(&m);
 }
 
 static const char *odd_answer;
@@ -336,11 +346,16 @@ Test(checkpoint, takes_answers_as_they_come)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct durable_edge edge = { .checkpoint = odd, .state = second_page };
         struct journal *j = journal_new();
-        struct checkpoint *c = checkpoint_new(FAKE_ARN, "T0", j, &edge);
+        struct monitor m;
+        monitor_init(&m);
+        struct checkpoint *c = checkpoint_new(FAKE_ARN, "T0", j, &edge, &m);
         struct error err = { 0 };
         odd_answer = cases[i].answer;
         for (int n = 0; n < 2; n++) {
-            checkpoint_add(c, update_new(&(struct update_fields){ .id = "a", .type = OP_STEP }));
+            monitor_lock(&m);
+            checkpoint_add(c, update_new(&(struct update_fields){ .id = "a", .type = OP_STEP }),
+                           false);
+            monitor_unlock(&m);
             cr_assert_eq(checkpoint_flush(c, &err), n ? cases[i].second : cases[i].first,
                          "case %zu, flush %d: %s", i, n, err.msg);
         }
@@ -348,6 +363,7 @@ Test(checkpoint, takes_answers_as_they_come)
             cr_assert_eq(journal_find(j, "late")->status, OP_READY);
         checkpoint_free(c);
         journal_free(j);
+        monitor_release(&m);
     }
 }
 
