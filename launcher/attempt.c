@@ -89,7 +89,9 @@ static void callback_came(const struct durable_ctx *ctx, const struct attempt *a
 enum durable_rc attempt_run(struct durable_ctx *ctx, struct attempt *a, struct json_object **out,
                             struct durable_error *err)
 {
-    const struct durable_callback_opts opts = { .timeout_s = a->in->timeout_s, .json = true };
+    const struct durable_callback_opts opts = { .timeout_s = a->in->timeout_s,
+                                                .heartbeat_timeout_s = a->in->engine_heartbeat_s,
+                                                .json = true };
     struct error why = { 0 };
     if (a->in->pattern == INPUT_SYNC)
         return attempt_sync(ctx, a, out, err);

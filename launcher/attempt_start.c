@@ -37,6 +37,8 @@ static void registration(const struct attempt *a, struct buf *body)
     buf_printf(body, ",\"heartbeatSeconds\":%lld", (long long)a->in->heartbeat_s);
     if (a->in->start_timeout_s)
         buf_printf(body, ",\"startTimeoutSeconds\":%lld", (long long)a->in->start_timeout_s);
+    if (a->in->engine_heartbeat_s)
+        buf_printf(body, ",\"engineHeartbeatSeconds\":%lld", (long long)a->in->engine_heartbeat_s);
     buf_add_str(body, ",\"workflow\":");
     buf_add_json_str(body, workflow);
     buf_add_str(body, ",\"job\":");

@@ -12,14 +12,16 @@ static const struct {
 } patterns[] = {
     [INPUT_CALLBACK] = { "callback",
                          (const char *const[]){ "pattern", "task", "input", "timeoutSeconds",
-                                                "startTimeoutSeconds", "heartbeatSeconds", "retry",
+                                                "startTimeoutSeconds", "heartbeatSeconds",
+                                                "engineHeartbeatSeconds", "retry",
                                                 "wrapResultBytes", NULL } },
     [INPUT_SYNC] = { "sync", (const char *const[]){ "pattern", "task", "timeoutSeconds",
                                                     "startTimeoutSeconds", "retry", NULL } },
     [INPUT_BATCH] = { "batch",
                       (const char *const[]){ "pattern", "task", "tasks", "timeoutSeconds",
-                                             "startTimeoutSeconds", "heartbeatSeconds", "retry",
-                                             "maxConcurrency", "toleratedFailures", NULL } },
+                                             "startTimeoutSeconds", "heartbeatSeconds",
+                                             "engineHeartbeatSeconds", "retry", "maxConcurrency",
+                                             "toleratedFailures", NULL } },
 };
 
 const char *input_pattern_name(enum input_pattern pattern)
@@ -34,6 +36,11 @@ static void read_times(struct input_reader *r, struct json_object *doc)
                    in->pattern == INPUT_SYNC ? INPUT_SYNC_MAX_S : INPUT_TIMEOUT_MAX_S,
                    &in->timeout_s);
     input_read_int(r, doc, "", "heartbeatSeconds", 1, INPUT_HEARTBEAT_MAX, &in->heartbeat_s);
+    if (input_read_int(r, doc, "", "engineHeartbeatSeconds", INPUT_ENGINE_MIN, INPUT_TIMEOUT_MAX_S,
+                       &in->engine_heartbeat_s) &&
+        in->engine_heartbeat_s > in->timeout_s)
+        input_fault(&r->faults, "/engineHeartbeatSeconds",
+                    "must be at most timeoutSeconds, which is %lld", (long long)in->timeout_s);
     if (input_read_int(r, doc, "", "startTimeoutSeconds", 1, INPUT_TIMEOUT_MAX_S,
                        &in->start_timeout_s) &&
         in->start_timeout_s > in->timeout_s)
@@ -139,7 +146,7 @@ static void read_pattern(struct input_reader *r, struct json_object *doc)
 /* A container of pattern sync has nobody to ask for its input, or to send heartbeats to. */
 static void explain_sync(struct input_reader *r, struct json_object *doc)
 {
-    static const char *const others[] = { "input", "heartbeatSeconds" };
+    static const char *const others[] = { "input", "heartbeatSeconds", "engineHeartbeatSeconds" };
     if (r->in->pattern != INPUT_SYNC)
         return;
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {

@@ -10,12 +10,12 @@
  *                            runs); none by default
  *    "heartbeatSeconds":60,  1 to 3600; silence that long after a first heartbeat is a failure; not
  *                            for sync
- *    "retry":{"maxAttempts":3,        1 to 10; each attempt has its own timeoutSeconds
- *             "firstDelaySeconds":10, 1 to 3600; the wait behind the first failure
- *             "maxDelaySeconds":300,  firstDelaySeconds to 86400
- *             "backoffRate":2,        1 to 10; what each further wait is multiplied by
- *             "retryOn":["Task.SpotInterruption"]}, types of failure, 1 to 32 of them; "*": any.
- *                            Default: Task.Capacity, .SpotInterruption, .HeartbeatLost and
+ *    "engineHeartbeatSeconds", 3 to timeoutSeconds; Lambda's own heartbeat timeout for the
+ * callback, which the receiver keeps up; off by default; not for sync "retry":{"maxAttempts":3, 1
+ * to 10; each attempt has its own timeoutSeconds "firstDelaySeconds":10, 1 to 3600; the wait behind
+ * the first failure "maxDelaySeconds":300,  firstDelaySeconds to 86400 "backoffRate":2,        1 to
+ * 10; what each further wait is multiplied by "retryOn":["Task.SpotInterruption"]}, types of
+ * failure, 1 to 32 of them; "*": any. Default: Task.Capacity, .SpotInterruption, .HeartbeatLost and
  *                            .Infrastructure, which another attempt is likely to cure
  *    "wrapResultBytes":1}    callback only: the result is {"workflow","taskArn","result"}, a larger
  *                            result left out and its size told ("resultBytes"); batches ask for it
@@ -27,7 +27,8 @@
  *    "maxConcurrency":100,   1 to 1000; jobs that are under way at a time
  *    "toleratedFailures":0,  0 to 1000, or "0%" to "100%": with more failed jobs no other is begun,
  *                            those under way are stopped, and the batch fails
- *    and "timeoutSeconds", "startTimeoutSeconds", "heartbeatSeconds", "retry" of each job}
+ *    and "timeoutSeconds", "startTimeoutSeconds", "heartbeatSeconds", "engineHeartbeatSeconds" and
+ *    "retry" of each job}
  * or, with the fields of AWS's sample, at least one of them,
  *   {"message":"text","processingTime":10}, which become MESSAGE and PROCESSING_TIME; beside them
  *    "pattern" may be callback (the default) or sync.
@@ -50,6 +51,7 @@
 #define INPUT_SYNC_MAX_S      86400
 #define INPUT_HEARTBEAT_S     60
 #define INPUT_HEARTBEAT_MAX   3600
+#define INPUT_ENGINE_MIN      3
 #define INPUT_PROCESSING_MAX  3600
 #define INPUT_COMMAND_ITEMS   512
 #define INPUT_ENVIRONMENT     256
@@ -99,6 +101,7 @@ struct input {
     int64_t timeout_s;
     int64_t start_timeout_s; /* 0: none */
     int64_t heartbeat_s;
+    int64_t engine_heartbeat_s; /* 0: none */
     struct input_retry retry;
     int64_t wrap_bytes; /* 0: the result stays as it is */
 

@@ -6,7 +6,8 @@
 
 /* What a job takes over from its batch as it is. */
 static const char *const shared_members[] = { "timeoutSeconds", "startTimeoutSeconds",
-                                              "heartbeatSeconds", "retry" };
+                                              "heartbeatSeconds", "engineHeartbeatSeconds",
+                                              "retry" };
 
 void input_job_pointer(const char *pointer, size_t index, char *out, size_t size)
 {

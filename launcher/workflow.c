@@ -39,6 +39,37 @@ static struct json_object *sample_result(const struct input *in, const char *tas
     return o;
 }
 
+/* What a batch is told by one of its jobs. */
+static struct json_object *wrapped_result(const struct input *in, const char *workflow,
+                                          const char *task_arn, struct json_object *result)
+{
+    struct json_object *o = json_object_new_object();
+    size_t len;
+    json_text(result, &len);
+    json_add_str(o, "workflow", workflow);
+    json_add_str(o, "taskArn", task_arn);
+    if ((int64_t)len > in->wrap_bytes)
+        json_add_int(o, "resultBytes", (int64_t)len);
+    else
+        json_add(o, "result", json_object_get(result));
+    return o;
+}
+
+/* The same for its failure: into the data, where that is an object. */
+static void name_workflow(const char *workflow, struct durable_error *err)
+{
+    struct error not_json;
+    auto_json struct json_object *data = NULL;
+    if (err->data && json_parse_str(err->data, &data, &not_json) < 0)
+        return;
+    if (!data)
+        data = json_object_new_object();
+    if (!json_object_is_type(data, json_type_object))
+        return;
+    json_add_str(data, "workflow", workflow);
+    durable_error_set_data(err, json_text(data, NULL));
+}
+
 /* ---- what is told of it ---------------------------------------------------------------------- */
 
 /* An execution as logs and metrics name it. */
@@ -89,16 +120,26 @@ static enum durable_rc run(struct durable_ctx *ctx, struct telling *telling,
     auto_json struct json_object *faults = NULL;
     auto_json struct json_object *result = NULL;
     auto_free char *task_arn = NULL;
+    /* What was checked once need not be again: a batch is invoked often. */
     bool fits = input_parse(in, (const char *const *)tools->cfg->allowed, &input, &faults) == 0 &&
-                plan_check(tools->cfg, &input, &faults) == 0 &&
+                (durable_is_replaying(ctx) || plan_check(tools->cfg, &input, &faults) == 0) &&
                 policy_fit(tools->cfg, &input, &faults) == 0;
     telling->of.pattern = fits ? input_pattern_name(input.pattern) : NULL;
     if (!durable_is_replaying(ctx))
         tell_start(telling);
     if (!fits)
         return refuse(faults, err);
-    DURABLE_TRY(attempts_run(ctx, tools, &input, &telling->of, &result, &task_arn, err));
-    *out = input.sample ? sample_result(&input, task_arn, result) : MOVE(result);
+    if (input.pattern == INPUT_BATCH)
+        return DURABLE_FAILED;
+    enum durable_rc rc = attempts_run(ctx, tools, &input, &telling->of, &result, &task_arn, err);
+    if (rc == DURABLE_FAILED && input.wrap_bytes)
+        name_workflow(telling->text, err);
+    if (rc != DURABLE_OK)
+        return rc;
+    if (input.wrap_bytes)
+        *out = wrapped_result(&input, telling->text, task_arn, result);
+    else
+        *out = input.sample ? sample_result(&input, task_arn, result) : MOVE(result);
     return DURABLE_OK;
 }
 

@@ -113,6 +113,7 @@ char *stack_config_text(const struct stack_config *c)
     struct json_object *credentials = json_object_new_object();
     json_add_str(credentials, "test", "test");
     json_add_str(root, "region", "us-east-1");
+    json_add_int(root, "maxTasks", 10000);
     json_add_str(root, "accountId", "123456789012");
     json_add(root, "credentials", credentials);
     struct json_object *launcher =

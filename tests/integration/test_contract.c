@@ -56,7 +56,8 @@ static void starts(struct rig *r)
         "{\"pattern\":\"sync\",\"task\":{\"command\":[\"true\"]},\"timeoutSeconds\":60,"
         "\"startTimeoutSeconds\":30,\"retry\":{\"maxAttempts\":2}}",
         "{\"pattern\":\"callback\",\"input\":[1,{\"a\":null}],\"timeoutSeconds\":60,"
-        "\"startTimeoutSeconds\":30,\"heartbeatSeconds\":5,\"task\":{\"environment\":{\"A\":\"\"},"
+        "\"startTimeoutSeconds\":30,\"heartbeatSeconds\":5,\"engineHeartbeatSeconds\":6,\"task\":{"
+        "\"environment\":{\"A\":\"\"},"
         "\"cpu\":256,\"memory\":\"512\",\"taskDefinition\":\"plain\"},\"retry\":{\"maxAttempts\":2,"
         "\"firstDelaySeconds\":1,\"maxDelaySeconds\":2,\"backoffRate\":1.5,\"retryOn\":[\"*\"]}}",
         "{\"pattern\":\"callback\",\"retry\":{\"maxAttempts\":1}}",

@@ -23,7 +23,7 @@ static size_t many(void)
     int64_t n = MANY;
     const char *text = getenv("MANY");
     if (text && *text)
-        cr_assert_eq(opts_int(text, 1, 1000, &n), 0, "MANY: 1 to 1000");
+        cr_assert_eq(opts_int(text, 1, 5000, &n), 0, "MANY: 1 to 5000");
     return (size_t)n;
 }
 

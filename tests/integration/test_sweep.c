@@ -10,20 +10,45 @@
 #include "tests/integration/cutter.h"
 #include "tests/integration/world.h"
 
-#define SWEEP_MAX   40 /* no flow has so many calls of one operation */
-#define METERED_MAX 12 /* operations that Lambda counts, retries included; of 3,000 */
+#define SWEEP_MAX 40 /* no flow has so many calls of one operation */
+#define METERED_MAX                                                                                \
+    12 /* operations of an attempt that Lambda counts, retries included; of 3,000                  \
+        */
 
 /* A job that leaves a mark for each time that it runs. */
 struct flow {
-    const char *script; /* after its mark */
+    const char *more;   /* members of the workflow */
+    const char *script; /* after its mark, the number of which is $n */
     const char *status;
     const char *type;   /* of the error, or NULL */
     const char *result; /* or NULL */
+    int runs;           /* of the job, each in a task of its own */
 };
 
-static const struct flow GOOD = { "echo '{\\\"n\\\":7}'", "SUCCEEDED", NULL, "{\"n\":7}" };
-static const struct flow BAD = { "exit 3", "FAILED", "Task.ExitCode", NULL };
-static const struct flow SILENT = { "sleep 60", "FAILED", "Task.Timeout", NULL };
+#define ONCE  "\"timeoutSeconds\":60,\"retry\":{\"maxAttempts\":1}"
+#define TWICE "\"retry\":{\"maxAttempts\":2,\"firstDelaySeconds\":1,\"retryOn\":[\"*\"]}"
+
+static const struct flow GOOD = {
+    "\"pattern\":\"callback\"," ONCE, "echo '{\\\"n\\\":7}'", "SUCCEEDED", NULL, "{\"n\":7}", 1
+};
+static const struct flow BAD = {
+    "\"pattern\":\"callback\"," ONCE, "exit 3", "FAILED", "Task.ExitCode", NULL, 1
+};
+static const struct flow SILENT = {
+    "\"pattern\":\"callback\",\"timeoutSeconds\":2", "sleep 60", "FAILED", "Task.Timeout", NULL, 1
+};
+static const struct flow AGAIN = {
+    "\"pattern\":\"callback\"," TWICE, "[ $n = 2 ] || exit 3; echo $n", "SUCCEEDED", NULL, "2", 2
+};
+static const struct flow SYNC = {
+    "\"pattern\":\"sync\"," ONCE, "exit 0", "SUCCEEDED", NULL, NULL, 1
+};
+static const struct flow SYNC_BAD = {
+    "\"pattern\":\"sync\"," ONCE, "exit 3", "FAILED", "Task.ExitCode", NULL, 1
+};
+static const struct flow SYNC_LONG = {
+    "\"pattern\":\"sync\",\"timeoutSeconds\":2", "sleep 60", "FAILED", "Task.Timeout", NULL, 1
+};
 
 static size_t count_lines(const char *path)
 {
@@ -48,24 +73,25 @@ static void begin(struct run *r, const struct flow *flow, int n)
     r->marks = mem_printf("%s/marks-%d", stack_state_dir(r->world.stack), n);
     unlink(r->marks);
     auto_free char *body = mem_printf(
-        "{\"pattern\":\"callback\",\"timeoutSeconds\":%d,\"task\":{\"command\":[\"sh\",\"-c\","
-        "\"echo x >>%s; %s\"]}}",
-        flow == &SILENT ? 2 : 60, r->marks, flow->script);
+        "{%s,\"task\":{\"command\":[\"sh\",\"-c\",\"echo x >>%s; n=$(wc -l <%s); %s\"]}}",
+        flow->more, r->marks, r->marks, flow->script);
     r->id = world_post(&r->world, body);
 }
 
-static void end(struct run *r, const struct flow *flow, const char *what, int n)
+static void end_of_job(struct run *r, const struct flow *flow, const char *what, int n)
 {
     struct facts f = { 0 };
     struct history_facts history;
     world_expect(&r->world, r->id, flow->status, flow->type, &f);
     world_history(&r->world, r->id, &history);
-    size_t ran = count_lines(r->marks);
-    cr_assert_eq(ran, 1, "%s, %d: the job ran %zu times", what, n, ran);
-    cr_assert_eq(f.tasks, 1, "%s, %d: %d tasks", what, n, f.tasks);
+    int ran = (int)count_lines(r->marks);
+    cr_assert_eq(ran, flow->runs, "%s, %d: the job ran %d times", what, n, ran);
+    cr_assert_eq(f.tasks, flow->runs, "%s, %d: %d tasks", what, n, f.tasks);
     if (flow->result)
         cr_assert_str_eq(f.result, flow->result, "%s, %d", what, n);
-    cr_assert_leq(history.metered, METERED_MAX, "%s, %d: %d operations", what, n, history.metered);
+    cr_assert_leq(history.metered, METERED_MAX * flow->runs, "%s, %d: %d operations", what, n,
+                  history.metered);
+    world_no_task_runs(&r->world);
     facts_release(&f);
     free(MOVE(r->marks));
     free(MOVE(r->id));
@@ -97,7 +123,7 @@ static int sweep(struct run team[TEAM], const struct flow *flow, const char *fau
             begin(&team[k], flow, n + k);
         }
         for (int k = 0; k < TEAM; k++) {
-            end(&team[k], flow, fault, n + k);
+            end_of_job(&team[k], flow, fault, n + k);
             if (world_faults_left(&team[k].world) > 0 && k < untouched)
                 untouched = k;
             world_fault(&team[k].world, NULL);
@@ -142,6 +168,31 @@ Test(sweep, the_launcher_dies_after_each_checkpoint_of_a_failed_job)
     kill_sweep(&BAD, "after", 5);
 }
 
+Test(sweep, the_launcher_dies_before_each_checkpoint_of_two_attempts)
+{
+    kill_sweep(&AGAIN, "before", 9);
+}
+
+Test(sweep, the_launcher_dies_after_each_checkpoint_of_two_attempts)
+{
+    kill_sweep(&AGAIN, "after", 9);
+}
+
+Test(sweep, the_launcher_dies_before_each_checkpoint_of_sync)
+{
+    kill_sweep(&SYNC, "before", 4);
+}
+
+Test(sweep, the_launcher_dies_after_each_checkpoint_of_sync)
+{
+    kill_sweep(&SYNC, "after", 4);
+}
+
+Test(sweep, the_launcher_dies_after_each_checkpoint_of_sync_that_takes_too_long)
+{
+    kill_sweep(&SYNC_LONG, "after", 5);
+}
+
 static void answers(const struct flow *flow, const char *const *operations)
 {
     struct run team[TEAM];
@@ -176,6 +227,53 @@ Test(sweep, each_answer_of_ECS_to_a_job_that_says_nothing_is_lost)
     answers(&SILENT, operations);
 }
 
+Test(sweep, each_answer_of_Lambda_and_ECS_to_sync_is_lost)
+{
+    static const char *const operations[] = { "RunTask", "DescribeTasks",
+                                              "CheckpointDurableExecution", NULL };
+    answers(&SYNC_BAD, operations);
+}
+
+Test(sweep, each_answer_of_ECS_to_sync_that_takes_too_long_is_lost)
+{
+    static const char *const operations[] = { "StopTask", NULL };
+    answers(&SYNC_LONG, operations);
+}
+
+Test(sweep, each_answer_of_ECS_to_two_attempts_is_lost)
+{
+    static const char *const operations[] = { "RunTask", "DescribeTasks", NULL };
+    answers(&AGAIN, operations);
+}
+
+/* Tasks are listed where a start is repeated: all answers of the first attempt are lost. */
+Test(sweep, each_answer_of_ListTasks_is_lost)
+{
+    struct run team[TEAM];
+    team_start(team);
+    for (int n = 0; n < SWEEP_MAX; n += TEAM) {
+        int untouched = 0;
+        for (int k = 0; k < TEAM; k++) {
+            auto_free char *json = mem_printf("{\"operation\":\"ListTasks\",\"action\":\"drop\","
+                                              "\"times\":1,\"skip\":%d}",
+                                              n + k);
+            world_fault(&team[k].world,
+                        "{\"operation\":\"RunTask\",\"action\":\"drop\",\"times\":3}");
+            world_fault(&team[k].world, json);
+            begin(&team[k], &GOOD, n + k);
+        }
+        for (int k = 0; k < TEAM; k++) {
+            end_of_job(&team[k], &GOOD, "ListTasks", n + k);
+            untouched += world_faults_left(&team[k].world) > 0;
+            world_fault(&team[k].world, NULL);
+        }
+        cr_assert(n > 0 || untouched < TEAM, "tasks are not listed");
+        if (untouched == TEAM)
+            break;
+    }
+    team_stop(team);
+}
+
 /* Launcher and container talk to the receiver through a proxy. */
 static void receiver_answers(const struct flow *flow, int least)
 {
@@ -191,7 +289,7 @@ static void receiver_answers(const struct flow *flow, int least)
         cr_assert_lt(n, SWEEP_MAX);
         cutter_order(cutter, n);
         begin(&r, flow, n);
-        end(&r, flow, "receiver", n);
+        end_of_job(&r, flow, "receiver", n);
         bool untouched = !cutter_done(cutter);
         cutter_order(cutter, -1);
         if (untouched)

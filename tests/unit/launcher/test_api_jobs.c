@@ -141,6 +141,39 @@ Test(api_jobs, a_stop_in_the_middle_of_a_step_waits_for_its_task)
     rig_release(&r);
 }
 
+#define CHILD(n)                                                                                   \
+    "arn:aws:lambda:us-east-1:123456789012:function:launcher:1/durable-execution/c" n              \
+    "/9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc" n
+#define CHAINED(n)                                                                                 \
+    "{\"EventType\":\"ChainedInvokeStarted\",\"Id\":\"op" n                                        \
+    "\",\"ChainedInvokeStartedDetails\":{\"FunctionName\":\"launcher:1\",\"DurableExecutionArn\":" \
+    "\"" CHILD(n) "\"}}"
+
+Test(api_jobs, a_stop_reaches_the_workflows_of_a_batch)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200,
+          "{\"Events\":[" CHAINED("1") "," CHAINED(
+              "2") ","
+                   "{\"EventType\":\"ChainedInvokeSucceeded\",\"Id\":\"op1\"}," CHAINED("3") "]}" },
+        { "Stop", 200, "{\"StopTimestamp\":1764700000.5}" },
+        { "Stop", 400, "{\"__type\":\"InvalidParameterValueException\",\"message\":\"closed\"}" },
+        { "Stop", 200, "{\"StopTimestamp\":1764700000.5}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_assert_eq(fake_count(r.aws, "Stop"), 3, "the batch, and the two jobs that have not ended");
+    cr_expect_not_null(strstr(fake_nth(r.aws, "Stop", 1)->path, "5ec51c34ffc2"));
+    cr_expect_not_null(strstr(fake_nth(r.aws, "Stop", 2)->path, "5ec51c34ffc3"));
+    cr_expect_not_null(strstr(fake_nth(r.aws, "ListTasks", 0)->body, "5ec51c34ffc2"));
+    cr_expect_eq(fake_count(r.aws, "StopTask"), 3, "one of each job, one of its own");
+    rig_release(&r);
+}
+
 Test(api_jobs, a_stop_does_not_wait_for_ever)
 {
     static const struct fake_rule rules[] = {

@@ -35,6 +35,16 @@ Test(workflow, runs_one_task_in_two_invocations)
     rig_release(&r);
 }
 
+Test(workflow, passes_on_lambdas_own_heartbeat_timeout)
+{
+    struct rig r;
+    rig_init(&r, "{\"pattern\":\"callback\",\"engineHeartbeatSeconds\":30}", NULL);
+    rig_run(&r, "PENDING");
+    cr_expect_not_null(strstr(fake_nth(r.aws, "PUT", 0)->body, "\"engineHeartbeatSeconds\":30,"));
+    cr_expect_not_null(strstr(json_text(r.durable.operations, NULL), "\"CALLBACK\""));
+    rig_release(&r);
+}
+
 Test(workflow, registers_the_job_and_hands_it_a_token_of_its_own)
 {
     struct rig r;
