@@ -12,6 +12,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/httpd.h"
 #include "shared/token/token.h"
+#include "tests/integration/rig.h"
 
 #define OLD "\"k1\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""
 #define NEW "\"k2\":\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\""
@@ -146,43 +147,115 @@ static int report(struct world *w, const char *callback_id, const char *token)
     return resp.status;
 }
 
-static bool comes_to(struct world *w, const char *callback_id, const char *token, int status)
+/* One stage of an exchange: which tokens are valid in it. `keys` NULL: the secret is away. Tokens
+ * that are valid before and after a change must be so all the time. */
+struct stage {
+    const char *name;
+    const char *keys;
+    bool old, new;
+};
+
+/* The answers come to what the stage says; what is valid in this stage and in the one before is
+ * accepted by each request on the way there. */
+static void reach(struct world *w, const struct stage *before, const struct stage *now,
+                  const char *old, const char *new)
 {
-    for (int i = 0; i < 200; i++) {
-        int now = report(w, callback_id, token);
-        if (now == status || (status == 202 && now == 200))
-            return true;
+    bool there = false;
+    set_keys(w, now->keys);
+    for (int i = 0; i < 600 && !there; i++) {
+        int with_old = report(w, "T2xk", old), with_new = report(w, "TmV3", new);
+        cr_expect(with_old == 401 || with_old == 202 || with_old == 200, "%d", with_old);
+        cr_expect(with_new == 401 || with_new == 202 || with_new == 200, "%d", with_new);
+        cr_assert(!before->old || !now->old || with_old != 401, "%s: the old key's token",
+                  now->name);
+        cr_assert(!before->new || !now->new || with_new != 401, "%s: the new key's token",
+                  now->name);
+        there = (with_old != 401) == now->old && (with_new != 401) == now->new &&i >= 30;
         clock_sleep_ms(clock_system(), 50);
     }
-    return false;
+    cr_assert(there, "%s: never reached", now->name);
 }
 
 Test(receiver_keys, are_exchanged_without_a_restart)
 {
+    /* The receiver's CALLBACK_TOKEN_KID stays k1 all the time: it seals nothing. What is promoted
+     * is promoted in the launcher, whose tokens are then the new key's. */
+    static const struct stage stages[] = {
+        { "before", OLD, true, false },
+        { "opened", OLD "," NEW, true, true },
+        { "the secret is away", NULL, true, true },
+        { "the secret makes no sense", "\"k1\":\"short\"", true, true },
+        { "promoted", NEW "," OLD, true, true },
+        { "dropped", NEW, false, true },
+    };
     struct world w = { .keys = OLD };
     start(&w);
     auto_free char *old = token_of(OLD, "T2xk"), *new = token_of(NEW, "TmV3");
-    cr_expect_eq(report(&w, "T2xk", old), 202);
-    cr_expect_eq(report(&w, "TmV3", new), 401, "not known yet");
-    set_keys(&w, OLD "," NEW); /* open */
-    cr_expect(comes_to(&w, "TmV3", new, 202));
-    cr_expect_neq(report(&w, "T2xk", old), 401);
-    set_keys(&w, NULL); /* the secret is away: what is there stays */
-    clock_sleep_ms(clock_system(), 1500);
-    cr_expect_neq(report(&w, "T2xk", old), 401);
-    set_keys(&w, "\"k1\":\"short\""); /* makes no sense: the same */
-    clock_sleep_ms(clock_system(), 1500);
-    cr_expect_neq(report(&w, "TmV3", new), 401);
-    set_keys(&w, OLD); /* drop: here the new one, since this receiver seals nothing */
-    cr_expect(comes_to(&w, "TmV3", new, 401));
-    cr_expect_neq(report(&w, "T2xk", old), 401);
+    reach(&w, &stages[0], &stages[0], old, new);
+    for (size_t i = 1; i < ARRAY_LEN(stages); i++)
+        reach(&w, &stages[i - 1], &stages[i], old, new);
     pthread_mutex_lock(&w.lock);
     cr_expect_gt(w.credentials, 2, "credentials that expire soon are fetched again");
     cr_expect_neq(strcmp(w.session, "token-1"), 0, "%s", w.session);
     cr_expect_eq(strncmp(w.session, "token-", 6), 0, "%s", w.session);
-    cr_expect_geq(w.delivered, 1);
+    cr_expect_geq(w.delivered, 2);
     pthread_mutex_unlock(&w.lock);
     auto_free char *search = mem_printf("grep -qE 'aaaaaaaa|bbbbbbbb|short|AKIA' %s", w.log);
     cr_expect_neq(system(search), 0, "no key is in the log");
     stop(&w);
+}
+
+/* Keys from the environment, two receivers on one Redis, restarted one after the other: at each
+ * moment one of them takes every token that is valid. */
+Test(receiver_keys, are_exchanged_by_restarting_one_receiver_after_the_other)
+{
+    static const char *const stages[] = { "{" OLD "}", "{" OLD "," NEW "}", "{" NEW "}" };
+    static const bool old_is_valid[] = { true, true, false },
+                      new_is_valid[] = { false, true, true };
+    if (!rig_on(RIG_REDIS))
+        return;
+    auto_free char *old = token_of(OLD, "T2xk"), *new = token_of(NEW, "TmV3");
+    auto_free char *first = mem_printf("CALLBACK_TOKEN_KEYS=%s", stages[0]);
+    /* What holds Redis and Lambda is not one of the two. */
+    struct rig *home = rig_start(NULL);
+    struct rig *pair[2];
+    for (size_t i = 0; i < 2; i++)
+        pair[i] = rig_join(home, (const char *const[]){ first, NULL });
+    for (size_t stage = 1; stage < ARRAY_LEN(stages); stage++) {
+        auto_free char *keys = mem_printf("CALLBACK_TOKEN_KEYS=%s", stages[stage]);
+        for (size_t i = 0; i < 2; i++) {
+            rig_stop(pair[i]);
+            pair[i] = NULL;
+            for (int up = 0; up < 2; up++) { /* while one is down, and when it is up again */
+                bool taken_old = false, taken_new = false;
+                for (size_t k = 0; k < 2; k++) {
+                    if (!pair[k])
+                        continue;
+                    struct rig_ask ask = { .method = "POST",
+                                           .callback_id = "T2xk",
+                                           .what = "/success",
+                                           .token = old,
+                                           .body = "1" };
+                    taken_old |= rig_ask(pair[k], &ask).status < 300;
+                    ask.callback_id = "TmV3";
+                    ask.token = new;
+                    taken_new |= rig_ask(pair[k], &ask).status < 300;
+                }
+                if (old_is_valid[stage] && old_is_valid[stage - 1])
+                    cr_assert(taken_old, "stage %zu, %zu", stage, i);
+                if (new_is_valid[stage] && new_is_valid[stage - 1])
+                    cr_assert(taken_new, "stage %zu, %zu", stage, i);
+                if (!up)
+                    pair[i] = rig_join(home, (const char *const[]){ keys, NULL });
+            }
+        }
+    }
+    struct rig_ask last = {
+        .method = "POST", .callback_id = "T2xk", .what = "/success", .token = old, .body = "1"
+    };
+    for (size_t i = 0; i < 2; i++)
+        cr_assert_eq(rig_ask(pair[i], &last).status, 401, "dropped is dropped");
+    rig_stop(pair[1]);
+    rig_stop(pair[0]);
+    rig_stop(home);
 }
