@@ -18,6 +18,7 @@
 #define PACE_LOOK_MS       100
 #define TEXT_MAX           (CALLBACK_ERROR + 128) /* the record keeps what fits */
 #define STOP_GRACE_MS      2000
+#define HOLD_MS            1500 /* in which another receiver looks for what is due (liveness.c) */
 #define RETRY_AFTER_MAX_MS (15 * 60 * 1000)
 
 struct worker {
@@ -37,7 +38,8 @@ struct delivery {
     pthread_cond_t wake;
     pthread_cond_t idle;
     /* Under lock. */
-    int64_t due_ms; /* when to look for work; INT64_MAX: not before a kick */
+    int64_t due_ms;  /* when to look for work; INT64_MAX: not before a kick */
+    int64_t hold_ms; /* nothing is claimed before */
     unsigned busy;
     bool stopping;
 };
@@ -68,6 +70,34 @@ void delivery_kick(struct delivery *d)
 struct pace *delivery_pace(struct delivery *d)
 {
     return d->pace;
+}
+
+/* When this receiver may claim again; 0: now. Under lock. */
+static int64_t held_until_locked(const struct delivery *d, int64_t now_ms)
+{
+    /* Further ahead than it can be: the wall clock was set back. */
+    return d->hold_ms > now_ms && d->hold_ms <= now_ms + HOLD_MS ? d->hold_ms : 0;
+}
+
+static int64_t held_until(struct delivery *d)
+{
+    pthread_mutex_lock(&d->lock);
+    int64_t hold = held_until_locked(d, clock_wall_ms(d->clock));
+    pthread_mutex_unlock(&d->lock);
+    return hold;
+}
+
+/* No call came to be: from here none may, while another receiver can. */
+static void hold_back(struct delivery *d, const struct error *err,
+                      enum callback_attempt_outcome outcome)
+{
+    bool here = (err->code == ERR_NET && outcome == CALLBACK_ATTEMPT_RETRY) ||
+                (err->code == ERR_DENIED && err->detail == 0); /* no credentials to be had */
+    if (!d->cfg.shared || !here)
+        return;
+    pthread_mutex_lock(&d->lock);
+    d->hold_ms = clock_wall_ms(d->clock) + HOLD_MS;
+    pthread_mutex_unlock(&d->lock);
 }
 
 double delivery_rate(struct delivery *d)
@@ -179,6 +209,7 @@ static void attempt(struct worker *w, const struct store_item *item, struct call
         a->outcome = delivery_classify(&err);
         a->delay_ms = delay_ms(w, c, &err);
         describe(c, &err, a->outcome, text);
+        hold_back(w->delivery, &err, a->outcome);
         struct log *log = w->delivery->cfg.log;
         if (err.code == ERR_DENIED)
             log_error(log, log_event("delivery_denied"), log_str("id", c->id),
@@ -275,7 +306,12 @@ static void deliver(struct worker *w)
     while (more) {
         /* Where the next call must wait, the last outcome does not. When it stops, that is still
          * committed, but nothing more is claimed. */
-        bool now = !stopping(d) && pace_take(d->pace, clock_mono_ms(d->clock)) == 0;
+        int64_t hold = held_until(d);
+        if (hold && !have) {
+            plan(d, hold);
+            break;
+        }
+        bool now = !hold && !stopping(d) && pace_take(d->pace, clock_mono_ms(d->clock)) == 0;
         if (!now && !have)
             now = await_turn(d);
         struct store_op claim = { .action = STORE_CLAIM,
@@ -313,9 +349,11 @@ static void *work(void *arg)
     pthread_mutex_lock(&d->lock);
     while (!d->stopping) {
         int64_t now = clock_wall_ms(d->clock);
-        if (d->due_ms > now) {
+        int64_t hold = held_until_locked(d, now);
+        int64_t due = hold > d->due_ms ? hold : d->due_ms;
+        if (due > now) {
             /* Not the whole time at once: the wall clock may be set. */
-            timed_wait(&d->wake, &d->lock, d->due_ms - now < 1000 ? d->due_ms - now : 1000);
+            timed_wait(&d->wake, &d->lock, due - now < 1000 ? due - now : 1000);
             continue;
         }
         d->due_ms = INT64_MAX; /* the claim says what comes next */

@@ -18,6 +18,8 @@ struct delivery_config {
     unsigned threads;
     int64_t retry_base_ms;
     int64_t retry_cap_ms; /* also the pace of retries where access is denied */
+    bool shared; /* other receivers have the same store: where no call can be made from here, they
+                    go first for a while */
     const struct aws_options *aws;
     struct writer *writer; /* the rest is borrowed */
     struct waiters *waiters;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "shared/base/clock.h"
@@ -12,13 +13,10 @@
 #define JUDGE_LIMIT 100  /* of one transaction */
 #define PURGE_MS    60000
 #define PURGE_LIMIT 500
+#define WAITED_MAX  1024
 
 struct liveness {
-    struct writer *writer;
-    struct delivery *delivery;
-    struct beats *beats;
-    struct metrics *metrics;
-    struct log *log;
+    struct liveness_config cfg;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t stop;
@@ -30,7 +28,7 @@ static int run(struct liveness *l, struct store_op *op)
 {
     struct error err;
     op->now_ms = clock_wall_ms(clock_system());
-    return writer_call(l->writer, &op, 1, &err);
+    return writer_call(l->cfg.writer, &op, 1, &err);
 }
 
 static int judge(struct liveness *l)
@@ -45,18 +43,18 @@ static int judge(struct liveness *l)
         if (op.items[i].at_ms > 0 || c->state != CALLBACK_ACCEPTED)
             continue;
         any = true;
-        metrics_add(l->metrics, METRIC_JUDGED);
-        log_warn(l->log, log_event("job_silent"), log_str("id", c->id),
+        metrics_add(l->cfg.metrics, METRIC_JUDGED);
+        log_warn(l->cfg.log, log_event("job_silent"), log_str("id", c->id),
                  log_str("as", c->first_heartbeat_ms ? "Task.HeartbeatLost" : "Task.StartTimeout"),
                  log_int("lastContactMs", c->last_contact_ms));
     }
     if (rc == 0 && op.count > 0)
-        beats_plan(l->beats, op.items, op.count, op.now_ms);
+        beats_plan(l->cfg.beats, op.items, op.count, op.now_ms);
     /* Another receiver that shares the store may have left work behind. */
     any |= rc == 0 && op.next_ms > 0 && op.next_ms <= op.now_ms;
     store_op_release(&op);
     if (any)
-        delivery_kick(l->delivery);
+        delivery_kick(l->cfg.delivery);
     return rc;
 }
 
@@ -66,6 +64,31 @@ static int run_plain(struct liveness *l, enum store_action action, size_t limit)
     int rc = run(l, &op);
     store_op_release(&op);
     return rc;
+}
+
+/* Answers those whose report another receiver has delivered. */
+static void look_for_waiters(struct liveness *l)
+{
+    char(*ids)[TOKEN_PUBLIC_ID] = mem_array(WAITED_MAX, sizeof(*ids));
+    size_t count = waiters_ids(l->cfg.waiters, ids, WAITED_MAX);
+    struct store_op *all = mem_array(count + 1, sizeof(*all));
+    struct store_op **ops = mem_array(count + 1, sizeof(*ops));
+    struct error ignored;
+    for (size_t i = 0; i < count; i++) {
+        all[i].action = STORE_READ;
+        all[i].who.by = CALLBACK_BY_RECEIVER;
+        memcpy(all[i].id, ids[i], sizeof(all[i].id));
+        ops[i] = &all[i];
+    }
+    int rc = count ? writer_call(l->cfg.writer, ops, count, &ignored) : -1;
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0 && all[i].verdict == CALLBACK_DONE)
+            waiters_settle(l->cfg.waiters, all[i].id, all[i].record.state);
+        store_op_release(&all[i]);
+    }
+    free(ids);
+    free(all);
+    free(ops);
 }
 
 /* True: asked to stop. */
@@ -91,29 +114,25 @@ static void *loop(void *arg)
         int64_t now = clock_wall_ms(clock_system());
         bool held_up = now - heard_ms > HELD_UP_MS;
         if (held_up) {
-            log_warn(l->log, log_event("held_up"), log_int("ms", now - heard_ms));
+            log_warn(l->cfg.log, log_event("held_up"), log_int("ms", now - heard_ms));
             if (run_plain(l, STORE_GRACE, 0) < 0)
                 continue; /* still away */
         } else if (judge(l) < 0) {
             continue;
         }
         heard_ms = now;
+        if (l->cfg.shared)
+            look_for_waiters(l);
         if (now - purged_ms >= PURGE_MS && run_plain(l, STORE_PURGE, PURGE_LIMIT) == 0)
             purged_ms = now;
     }
     return NULL;
 }
 
-struct liveness *liveness_start(struct writer *writer, struct delivery *delivery,
-                                struct beats *beats, struct metrics *metrics, struct log *log,
-                                struct error *err)
+struct liveness *liveness_start(const struct liveness_config *cfg, struct error *err)
 {
     struct liveness *l = mem_alloc(sizeof(*l));
-    l->writer = writer;
-    l->delivery = delivery;
-    l->beats = beats;
-    l->metrics = metrics;
-    l->log = log;
+    l->cfg = *cfg;
     pthread_mutex_init(&l->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

@@ -11,10 +11,18 @@
 
 struct liveness;
 
-/* All borrowed. The store has run STORE_START before. NULL with *err where no thread can be had. */
-struct liveness *liveness_start(struct writer *writer, struct delivery *delivery,
-                                struct beats *beats, struct metrics *metrics, struct log *log,
-                                struct error *err) CHECKED;
+struct liveness_config { /* all borrowed */
+    struct writer *writer;
+    struct delivery *delivery;
+    struct beats *beats;
+    struct waiters *waiters;
+    bool shared; /* other receivers have the same store, and may deliver what is waited for here */
+    struct metrics *metrics;
+    struct log *log;
+};
+
+/* The store has run STORE_START before. NULL with *err where no thread can be had. */
+struct liveness *liveness_start(const struct liveness_config *cfg, struct error *err) CHECKED;
 /* Takes NULL. */
 void liveness_stop(struct liveness *l);
 

@@ -126,6 +126,12 @@ static int listen_all(struct receiver *r, const struct config *cfg, struct log *
     return 0;
 }
 
+/* Others may have the same store. */
+static bool shared(const struct config *cfg)
+{
+    return strncmp(cfg->store, "redis", 5) == 0;
+}
+
 static int start(struct receiver *r, const struct config *cfg, struct log *log, struct error *err)
 {
     r->keys = keys_start(&(struct keys_config){ .json = cfg->token_keys,
@@ -144,6 +150,7 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
     struct delivery_config delivery = { .threads = (unsigned)cfg->delivery_threads,
                                         .retry_base_ms = cfg->retry_base_ms,
                                         .retry_cap_ms = cfg->retry_cap_ms,
+                                        .shared = shared(cfg),
                                         .aws = &cfg->aws,
                                         .writer = r->writer,
                                         .waiters = r->waiters,
@@ -160,7 +167,14 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
                            err);
     if (!r->beats)
         return -1;
-    r->liveness = liveness_start(r->writer, r->delivery, r->beats, &r->metrics, log, err);
+    r->liveness = liveness_start(&(struct liveness_config){ .writer = r->writer,
+                                                            .delivery = r->delivery,
+                                                            .beats = r->beats,
+                                                            .waiters = r->waiters,
+                                                            .shared = shared(cfg),
+                                                            .metrics = &r->metrics,
+                                                            .log = log },
+                                 err);
     if (!r->liveness)
         return -1;
     r->api = api_new(&(struct api_config){ .keys = r->keys,

@@ -152,3 +152,18 @@ void waiters_settle(struct waiters *w, const char *id, enum callback_state state
     pthread_mutex_unlock(&w->lock);
     answer(w, taken, state);
 }
+
+size_t waiters_ids(struct waiters *w, char (*ids)[TOKEN_PUBLIC_ID], size_t max)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (const struct waiter *one = w->first; one && n < max; one = one->next) {
+        size_t i = 0;
+        while (i < n && strcmp(ids[i], one->id) != 0)
+            i++;
+        if (i == n)
+            memcpy(ids[n++], one->id, sizeof(one->id));
+    }
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
