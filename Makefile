@@ -3,6 +3,7 @@
 #   SANITIZE=address,undefined   a variant of its own under build/, nothing is mixed
 #   DEV=1                        warnings are errors (CI sets it)
 #   CC=clang                     another compiler, a variant of its own as well
+#   STATIC=1                     static, against musl and the libraries of packaging/static-libs (make static)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -13,12 +14,13 @@ ifeq ($(MAKELEVEL)$(findstring j,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),0
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+STATIC ?=
+CC := $(if $(STATIC),musl-gcc,$(if $(filter default,$(origin CC)),gcc,$(CC)))
 SANITIZE ?=
 DEV ?= $(if $(CI),1,)
 
 comma := ,
-VARIANT := $(if $(filter gcc,$(notdir $(CC))),,$(notdir $(CC))-)$(or $(subst $(comma),-,$(SANITIZE)),release)
+VARIANT := $(if $(STATIC),static,$(if $(filter gcc,$(notdir $(CC))),,$(notdir $(CC))-)$(or $(subst $(comma),-,$(SANITIZE)),release))
 BUILD := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 OBJ := build/obj/$(VARIANT)
 
@@ -27,30 +29,42 @@ PACKAGES := libmicrohttpd libcurl json-c hiredis libcrypto sqlite3
 REDIS_TLS := hiredis_ssl libssl
 DEBIAN := build-essential pkg-config curl libmicrohttpd-dev libcurl4-openssl-dev libjson-c-dev \
 	libhiredis-dev libssl-dev libsqlite3-dev libcriterion-dev redis-server
+# The static build needs these and nothing of the above.
+STATIC_DEBIAN := build-essential musl-tools cmake
+STATIC_LIBS := build/static/deps
 
 # ---- flags -------------------------------------------------------------------------------------
 # build/config.mk holds what pkg-config says; making it installs what is missing.
-GOALS_WITHOUT_CONFIG := help clean deps
-ifneq ($(filter-out $(GOALS_WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
+GOALS_WITHOUT_CONFIG := help clean deps static static-libs
+CONFIG := $(if $(STATIC),$(STATIC_LIBS)/json-c.done,build/config.mk)
+ifneq ($(STATIC),)
+PKG_CFLAGS := -isystem $(STATIC_LIBS)/include
+# Other libraries are other flags.
+PKG_CFLAGS += $(patsubst %,-DLIBRARIES=%,$(shell cat $(STATIC_LIBS)/*.done | sha256sum | cut -c1-16))
+PKG_LIBS := -L$(STATIC_LIBS)/lib -lcurl -ljson-c -lssl -lcrypto
+else ifneq ($(filter-out $(GOALS_WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wcast-qual \
 	-Wnull-dereference -Wimplicit-fallthrough -fno-common
-OPTIMIZE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
+OPTIMIZE := $(if $(STATIC),-Os -ffunction-sections -fdata-sections,$(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2))
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection \
 	$(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. -g $(OPTIMIZE) $(WARNINGS) $(if $(DEV),-Werror) $(HARDEN) \
 	-pthread $(SANITIZE_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZE_FLAGS) $(LDFLAGS)
+# musl gives a thread 128 KiB of stack unless the program says otherwise.
+ALL_LDFLAGS = -pthread $(if $(STATIC),-static -Wl$(comma)--gc-sections -Wl$(comma)-z$(comma)stack-size=1048576,-pie) \
+	-Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZE_FLAGS) $(LDFLAGS)
 
 # ---- what there is -----------------------------------------------------------------------------
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 sources = $(sort $(foreach d,$(1),$(wildcard $(d)/*.c)))
 
-DURABLE_SRC := $(call sources,shared/base shared/aws shared/lambda shared/durable)
+# The programs that are built statically serve no HTTP.
+DURABLE_SRC := $(filter-out $(if $(STATIC),shared/base/httpd%),$(call sources,shared/base shared/aws shared/lambda shared/durable))
 TOKEN_SRC := $(call sources,shared/token)
 LIBS := $(BUILD)/lib/libtoken.a $(BUILD)/lib/libdurable.a
 
@@ -99,8 +113,20 @@ ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_
 .PHONY: all
 all: $(BINARIES) $(LIBS) ## build all programs and libraries
 
+.PHONY: static
+static: static-libs ## callback-run and bootstrap as static programs for any image, in build/static/bin
+	@$(MAKE) --no-print-directory STATIC=1 static-binaries
+
+.PHONY: static-libs
+static-libs:
+	@command -v musl-gcc cmake dpkg-source >/dev/null || $(MAKE) --no-print-directory deps DEBIAN='$(STATIC_DEBIAN)'
+	@packaging/static-libs $(STATIC_LIBS)
+
+.PHONY: static-binaries
+static-binaries: $(BIN_container) $(BIN_launcher)
+
 # A change of flags rebuilds; the same flags rebuild nothing.
-$(OBJ)/flags: FORCE | build/config.mk
+$(OBJ)/flags: FORCE | $(CONFIG)
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -202,6 +228,13 @@ conformance: all $(CONFORMANCE_BIN) ## hold the SDK against the requirements of 
 	@rm -rf $(BUILD)/conformance
 	@$(BUILD)/tests/conformance/check $(BUILD)/bin $(BUILD)/tests/conformance/functions $(CONFORMANCE) \
 		$(BUILD)/conformance $(ARGS)
+
+.PHONY: check-static
+check-static: tests static ## the integration tests on the static programs
+	@rm -rf build/static/all && mkdir -p build/static/all
+	@ln -s $(addprefix ../../../,$(BINARIES)) build/static/all
+	@ln -sf $(addprefix ../bin/,$(notdir $(BIN_container) $(BIN_launcher))) build/static/all
+	@TEST_BIN_DIR=build/static/all tests/run $(BUILD)/tests/integration
 
 .PHONY: chaos-receiver
 chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store

@@ -23,6 +23,8 @@ struct client {
 struct client *client_new(const char *url, const char *token, const atomic_bool *cancel,
                           struct error *err)
 {
+    if (http_check_url(url, err) < 0)
+        return NULL;
     struct http_client *http = http_client_new(err);
     if (!http)
         return NULL;

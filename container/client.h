@@ -33,8 +33,9 @@ struct reply {
     struct error err;       /* why, where it is not ANSWER_OK; detail is the HTTP status */
 };
 
-/* `url` and `token` are borrowed and must outlive it. When *cancel becomes true the call in flight
- * ends with ANSWER_CANCELLED. */
+/* NULL with ERR_INVALID where no try could succeed: https, and no CA certificates. `url` and
+ * `token` are borrowed and must outlive it. When *cancel becomes true the call in flight ends with
+ * ANSWER_CANCELLED. */
 struct client *client_new(const char *url, const char *token, const atomic_bool *cancel,
                           struct error *err) CHECKED;
 void client_free(struct client *c);

@@ -7,28 +7,14 @@
 #include "container/exits.h"
 #include "container/text.h"
 #include "shared/base/buf.h"
+#include "shared/base/signals.h"
 
 #define DETAIL_MAX 600
 
 const char *outcome_signal_name(int number)
 {
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = {
-        { SIGHUP, "SIGHUP" },       { SIGINT, "SIGINT" },       { SIGQUIT, "SIGQUIT" },
-        { SIGILL, "SIGILL" },       { SIGTRAP, "SIGTRAP" },     { SIGABRT, "SIGABRT" },
-        { SIGBUS, "SIGBUS" },       { SIGFPE, "SIGFPE" },       { SIGKILL, "SIGKILL" },
-        { SIGUSR1, "SIGUSR1" },     { SIGSEGV, "SIGSEGV" },     { SIGUSR2, "SIGUSR2" },
-        { SIGPIPE, "SIGPIPE" },     { SIGALRM, "SIGALRM" },     { SIGTERM, "SIGTERM" },
-        { SIGSTKFLT, "SIGSTKFLT" }, { SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" },
-        { SIGXCPU, "SIGXCPU" },     { SIGXFSZ, "SIGXFSZ" },     { SIGIO, "SIGIO" },
-        { SIGPWR, "SIGPWR" },       { SIGSYS, "SIGSYS" },
-    };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (names[i].number == number)
-            return names[i].name;
-    return "signal";
+    const char *name = signals_name(number);
+    return name ? name : "signal";
 }
 
 static bool stopped(const struct outcome *o)

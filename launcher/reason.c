@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "shared/base/json.h"
+#include "shared/base/signals.h"
 #include "shared/base/utf8.h"
 
 static void copy(char *out, size_t size, const char *text)
@@ -65,9 +66,9 @@ const char *reason_refusal(const char *code, const char *text)
 
 void reason_signal_name(int signal, char out[32])
 {
-    const char *name = signal > 0 ? sigabbrev_np(signal) : NULL;
+    const char *name = signals_name(signal);
     if (name)
-        snprintf(out, 32, "SIG%s", name);
+        snprintf(out, 32, "%s", name);
     else
         snprintf(out, 32, "signal %d", signal);
 }

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "shared/aws/http_trust.h"
 #include "shared/base/backoff.h"
 
 #define CONNECT_TIMEOUT_MS 5000
@@ -119,6 +121,32 @@ static bool url_valid(const char *s)
     return true;
 }
 
+static bool tls(const char *url)
+{
+    return strncasecmp(url, "https:", 6) == 0;
+}
+
+/* Whether libcurl was built with a place of its own for certificates. */
+static bool libcurl_has_trust(void)
+{
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+    return info->age >= CURLVERSION_SEVENTH && (info->cainfo || info->capath);
+}
+
+int http_check_url(const char *url, struct error *err)
+{
+    struct http_trust trust;
+    if (!url_valid(url))
+        return error_set(err, ERR_INVALID, 0, "not an http or https URL");
+    if (tls(url) && !http_trust_find(environ, &trust) && !libcurl_has_trust())
+        return error_set(err, ERR_INVALID, 0,
+                         "there are no CA certificates to check the server by (looked for %s and "
+                         "its like): install ca-certificates, copy the file into the image or name "
+                         "it in SSL_CERT_FILE",
+                         http_trust_place(0));
+    return 0;
+}
+
 static bool header_valid(const struct http_header *h)
 {
     for (const char *p = h->name; *p; p++)
@@ -192,6 +220,16 @@ static CURLcode set_policy(struct http_client *c)
     return CURLE_OK;
 }
 
+static CURLcode set_trust(struct http_client *c)
+{
+    struct http_trust trust;
+    if (!http_trust_find(environ, &trust))
+        return CURLE_OK; /* libcurl's own */
+    SET(CURLOPT_CAINFO, trust.file);
+    SET(CURLOPT_CAPATH, trust.dir);
+    return CURLE_OK;
+}
+
 static CURLcode set_method(struct http_client *c, const struct http_request *req)
 {
     bool fixed_length = req->body_len > 0 || strcmp(req->method, "POST") == 0 ||
@@ -223,6 +261,11 @@ static CURLcode set_request(struct http_client *c, const struct http_request *re
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_PREREQFUNCTION, before_sending);
     SET(CURLOPT_PREREQDATA, t);
+    if (tls(req->url)) {
+        CURLcode code = set_trust(c);
+        if (code != CURLE_OK)
+            return code;
+    }
     return set_method(c, req);
 }
 
@@ -309,8 +352,10 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
     http_response_release(resp);
     buf_init(&resp->body, req->max_response ? req->max_response : MAX_RESPONSE);
     buf_init(&resp->headers, MAX_HEADERS);
-    if (!method_valid(req->method) || !url_valid(req->url))
-        return error_set(err, ERR_INVALID, 0, "not a method and an http or https URL");
+    if (!method_valid(req->method))
+        return error_set(err, ERR_INVALID, 0, "not a method");
+    if (http_check_url(req->url, err) < 0)
+        return -1;
     struct curl_slist *headers = NULL;
     struct transfer t = { .resp = resp, .once = req->once };
     int rc = build_headers(req, &headers, err);

@@ -52,8 +52,12 @@ void http_client_free(struct http_client *c);
 void http_global_init(void);
 void http_global_cleanup(void);
 
+/* Whether there is any sense in trying: an http or https URL and, for the latter, CA certificates
+ * to check the server by (http_trust.h). Else -1 with ERR_INVALID; http_send says the same. */
+int http_check_url(const char *url, struct error *err) CHECKED;
+
 /* Any status is a success here. -1: ERR_NET, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED or
- * ERR_INVALID (a URL that makes no sense). `resp` is the caller's, zeroed or used before; release
+ * ERR_INVALID (see http_check_url). `resp` is the caller's, zeroed or used before; release
  * it in any case. */
 int http_send(struct http_client *c, const struct http_request *req, struct http_response *resp,
               struct error *err) CHECKED;

@@ -22,6 +22,24 @@ int error_set(struct error *err, enum error_code code, int detail, const char *f
     return -1;
 }
 
+/* glibc returns the text, wherever that is; musl, as POSIX has it, a number and fills the buffer.
+ */
+static const char *glibc_text(const char *text, const char *buffer)
+{
+    (void)buffer;
+    return text;
+}
+
+static const char *posix_text(int rc, const char *buffer)
+{
+    return rc == 0 ? buffer : "unknown error";
+}
+
+#define ERRNO_TEXT(eno, buffer)                                                                    \
+    _Generic(strerror_r(eno, buffer, sizeof(buffer)), int                                          \
+             : posix_text, default                                                                 \
+             : glibc_text)(strerror_r(eno, buffer, sizeof(buffer)), buffer)
+
 int error_set_errno(struct error *err, int eno, const char *fmt, ...)
 {
     if (!err)
@@ -32,7 +50,7 @@ int error_set_errno(struct error *err, int eno, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    return error_set(err, ERR_IO, eno, "%s: %s", text, strerror_r(eno, why, sizeof(why)));
+    return error_set(err, ERR_IO, eno, "%s: %s", text, ERRNO_TEXT(eno, why));
 }
 
 int error_wrap(struct error *err, const char *fmt, ...)

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "shared/base/mem.h"
+
 static void stop_signals(sigset_t *set)
 {
     sigemptyset(set);
@@ -36,4 +38,28 @@ void signals_unblock(void)
     sigfillset(&set);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
     signal(SIGPIPE, SIG_DFL);
+}
+
+const char *signals_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        { SIGHUP, "SIGHUP" },       { SIGINT, "SIGINT" },       { SIGQUIT, "SIGQUIT" },
+        { SIGILL, "SIGILL" },       { SIGTRAP, "SIGTRAP" },     { SIGABRT, "SIGABRT" },
+        { SIGBUS, "SIGBUS" },       { SIGFPE, "SIGFPE" },       { SIGKILL, "SIGKILL" },
+        { SIGUSR1, "SIGUSR1" },     { SIGSEGV, "SIGSEGV" },     { SIGUSR2, "SIGUSR2" },
+        { SIGPIPE, "SIGPIPE" },     { SIGALRM, "SIGALRM" },     { SIGTERM, "SIGTERM" },
+        { SIGSTKFLT, "SIGSTKFLT" }, { SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" },
+        { SIGXCPU, "SIGXCPU" },     { SIGXFSZ, "SIGXFSZ" },     { SIGIO, "SIGIO" },
+        { SIGPWR, "SIGPWR" },       { SIGSYS, "SIGSYS" },       { SIGCHLD, "SIGCHLD" },
+        { SIGCONT, "SIGCONT" },     { SIGSTOP, "SIGSTOP" },     { SIGTSTP, "SIGTSTP" },
+        { SIGTTIN, "SIGTTIN" },     { SIGTTOU, "SIGTTOU" },     { SIGURG, "SIGURG" },
+        { SIGWINCH, "SIGWINCH" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].number == number)
+            return names[i].name;
+    return NULL;
 }

@@ -9,5 +9,7 @@ void signals_block(void);
 int signals_wait(void);
 /* Undoes signals_block, between fork and exec. Async-signal-safe. */
 void signals_unblock(void);
+/* "SIGKILL" for 9; NULL for a number without a name. */
+const char *signals_name(int number);
 
 #endif
