@@ -10,6 +10,8 @@ static const struct conformance_case *const tables[] = {
     invoke_cases,
     condition_cases,
     wait_for_callback_cases,
+    parallel_cases,
+    map_cases,
 };
 
 const struct conformance_case *conformance_nth(size_t n)

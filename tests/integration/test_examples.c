@@ -26,7 +26,8 @@ static void add(struct json_object *functions, const char *name, const char *tar
 static void begin(void)
 {
     static const char *const names[] = {
-        "hello", "retry", "wait", "callback", "wait_for_callback", "condition", "child", "saga"
+        "hello",     "retry",    "wait", "callback", "wait_for_callback",
+        "condition", "parallel", "map",  "child",    "saga"
     };
     struct json_object *functions = json_object_new_object();
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -122,6 +123,20 @@ Test(examples, wait_for_callback)
 Test(examples, condition)
 {
     expect_result("condition", "{\"polls\":3}", "{\"progress\":100,\"polls\":3}");
+}
+
+Test(examples, parallel)
+{
+    expect_result("parallel", "{}", "{\"stock\":7,\"price\":19}");
+}
+
+Test(examples, map)
+{
+    expect_result("map",
+                  "{\"orders\":[{\"id\":1,\"amount\":10},{\"id\":2,\"amount\":-1},"
+                  "{\"id\":3,\"amount\":5}]}",
+                  "{\"charged\":[1,3],\"failed\":[\"order 2: the amount is negative\"],"
+                  "\"reason\":\"ALL_COMPLETED\"}");
 }
 
 Test(examples, invoke)
