@@ -27,11 +27,13 @@ static struct json_object *own_functions(const char *command)
         { "lasting", "\"durable\":{\"executionTimeoutSeconds\":86400}" },
         { "p", "\"maxConcurrency\":2" },
     };
+    buf_add_str(&b, "{\"outside\":{\"runtimeApi\":\"127.0.0.1:0\",\"timeoutSeconds\":2,"
+                    "\"maxConcurrency\":2,\"durable\":{\"executionTimeoutSeconds\":300}}");
     for (size_t i = 0; i < ARRAY_LEN(functions); i++)
         buf_printf(&b,
-                   "%s\"%s\":{\"command\":%s,\"environment\":{\"LAMBDA_RIG_FUNCTION\":\"1\","
+                   ",\"%s\":{\"command\":%s,\"environment\":{\"LAMBDA_RIG_FUNCTION\":\"1\","
                    "\"ASAN_OPTIONS\":\"detect_leaks=0\"},%s}",
-                   i ? "," : "{", functions[i].name, command ? command : own, functions[i].more);
+                   functions[i].name, command ? command : own, functions[i].more);
     buf_add_str(&b, "}");
     struct json_object *o = NULL;
     struct error err;
