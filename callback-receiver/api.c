@@ -252,10 +252,15 @@ static const struct route routes[] = {
 
 static struct ask *ask_new(struct api *a, struct httpd_request *req, const struct route *route)
 {
-    struct ask *ask = mem_alloc(sizeof(*ask));
+    struct ask *ask = mem_resize(NULL, 1, sizeof(*ask)); /* not zeroed: most of it is room */
     ask->api = a;
     ask->req = req;
     ask->route = route;
+    store_op_init(&ask->op);
+    ask->token.callback_id[0] = '\0';
+    ask->registration.input = NULL;
+    ask->outcome[0] = ask->traceparent[0] = '\0';
+    ask->wait_s = 0;
     ask->op.action = route->action;
     ask->op.now_ms = clock_wall_ms(clock_system());
     atomic_fetch_add(&a->asked, 1);
@@ -268,7 +273,7 @@ static void ask_free(struct ask *ask)
     struct api *a = ask->api;
     store_op_release(&ask->op);
     free(ask->registration.input);
-    token_content_wipe(&ask->token);
+    mem_wipe(ask->token.callback_id, strlen(ask->token.callback_id));
     free(ask);
     atomic_fetch_sub(&a->asked, 1);
 }

@@ -38,20 +38,36 @@ struct receiver {
     struct httpd *http;
 };
 
+/* Two connections to a store that several may share, which the writer uses in turn. */
+static size_t open_stores(const struct config *cfg, struct store *stores[WRITER_STORES],
+                          struct error *err)
+{
+    size_t want = store_shared(cfg->store) ? WRITER_STORES : 1, n = 0;
+    while (n < want && (stores[n] = store_open(cfg->store, err)) != NULL)
+        n++;
+    if (n == want)
+        return n;
+    while (n > 0)
+        store_close(stores[--n]);
+    return 0;
+}
+
 static int open_store(struct receiver *r, const struct config *cfg, struct log *log,
                       struct error *err)
 {
-    struct store *store = store_open(cfg->store, err);
-    if (!store)
+    struct store *stores[WRITER_STORES];
+    size_t n = open_stores(cfg, stores, err);
+    if (n == 0)
         return -1;
     struct store_op start = { .action = STORE_START, .now_ms = clock_wall_ms(clock_system()) };
     struct store_op *ops[] = { &start };
-    if (store_run(store, ops, 1, err) == 0)
-        r->writer = writer_start(store, NULL, log, err);
+    if (store_run(stores[0], ops, 1, err) == 0)
+        r->writer = writer_start(stores, n, NULL, log, err);
     if (r->writer)
         writer_observe(r->writer, &r->metrics.commit_time);
     else
-        store_close(store);
+        while (n > 0)
+            store_close(stores[--n]);
     return r->writer ? 0 : -1;
 }
 

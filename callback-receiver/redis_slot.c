@@ -20,8 +20,7 @@ static void slot_free(struct redis_slot *slot)
     if (slot->reply)
         freeReplyObject(slot->reply);
     buf_release(&slot->judged);
-    mem_wipe(&slot->c, sizeof(slot->c));
-    mem_wipe(&slot->before, sizeof(slot->before));
+    mem_wipe(slot->c.callback_id, strlen(slot->c.callback_id));
     free(slot);
 }
 
@@ -62,7 +61,10 @@ struct redis_slot *redis_slots_of(struct redis_slots *s, const char *id)
         grow(s);
     size_t *at = find(s, id);
     if (*at == 0) {
-        struct redis_slot *slot = mem_alloc(sizeof(*slot));
+        struct redis_slot *slot = mem_resize(NULL, 1, sizeof(*slot));
+        memset(slot, 0, offsetof(struct redis_slot, c));
+        slot->c.state = CALLBACK_ABSENT;
+        slot->c.callback_id[0] = '\0';
         snprintf(slot->id, sizeof(slot->id), "%s", id);
         buf_init(&slot->judged, CALLBACK_JUDGED_MAX);
         s->all[s->count++] = slot;
@@ -101,6 +103,17 @@ static void send_load(struct redis_slot *slot, struct redis_conn *r)
     redis_conn_send(r, argc, argv, lens);
 }
 
+/* From when on it may be forgotten; 0: never. What is accepted stays until it is settled, what is
+ * dead until somebody had the time to see it. */
+static int64_t expires_ms(const struct callback *c)
+{
+    if (c->state == CALLBACK_ABSENT || c->state == CALLBACK_ACCEPTED)
+        return 0;
+    int64_t over = (c->expires_s + STORE_KEEP_S + 1) * 1000;
+    int64_t seen = c->ended_ms + STORE_KEEP_DEAD_S * INT64_C(1000) + 1;
+    return c->state == CALLBACK_DEAD && seen > over ? seen : over;
+}
+
 static int read_loaded(struct redis_slot *slot, struct error *err)
 {
     const redisReply *reply = slot->reply;
@@ -113,7 +126,14 @@ static int read_loaded(struct redis_slot *slot, struct error *err)
     snprintf(slot->entry, sizeof(slot->entry), "%s", entry->str ? entry->str : "");
     if (record->str && redis_record_read(record->str, record->len, slot->id, &slot->c, err) < 0)
         return -1;
-    slot->before = slot->c;
+    const struct callback *c = &slot->c;
+    if (c->state != CALLBACK_ABSENT)
+        slot->before = (struct redis_before){ .state = c->state,
+                                              .in_flight = c->in_flight,
+                                              .due_ms = c->due_ms,
+                                              .judge_ms = c->judge_ms,
+                                              .beat_ms = c->beat_ms,
+                                              .expires_ms = expires_ms(c) };
     for (size_t i = 0; i < STORE_PAYLOADS; i++) {
         if (!(slot->want & 1U << i) || at >= reply->elements)
             continue;
@@ -149,21 +169,11 @@ int redis_slots_load(struct redis_slots *s, struct redis_conn *r, bool *again, s
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-/* From when on it may be forgotten; 0: never. What is accepted stays until it is settled, what is
- * dead until somebody had the time to see it. */
-static int64_t expires_ms(const struct callback *c)
-{
-    int64_t over = (c->expires_s + STORE_KEEP_S + 1) * 1000;
-    int64_t seen = c->ended_ms + STORE_KEEP_DEAD_S * INT64_C(1000) + 1;
-    if (c->state == CALLBACK_ABSENT || c->state == CALLBACK_ACCEPTED)
-        return 0;
-    return c->state == CALLBACK_DEAD && seen > over ? seen : over;
-}
-
 /* What the script does with its place in the queue. */
 static const char *queue_change(const struct redis_slot *slot)
 {
-    const struct callback *c = &slot->c, *b = &slot->before;
+    const struct callback *c = &slot->c;
+    const struct redis_before *b = &slot->before;
     bool same = c->due_ms == b->due_ms && c->in_flight == b->in_flight;
     if (slot->requeue)
         return "q";
@@ -210,14 +220,15 @@ static void add_slot(struct args *a, const struct redis_slot *slot, const char *
 {
     static const char *const put[STORE_PAYLOADS] = { "0", "1", "2" };
     static const char *const drop[STORE_PAYLOADS] = { "-0", "-1", "-2" };
-    const struct callback *c = &slot->c, *b = &slot->before;
+    const struct callback *c = &slot->c;
+    const struct redis_before *b = &slot->before;
     int64_t changes = 0;
     add(a, record, len);
     add_number(a, b->state);
     add_number(a, c->state);
     add_number(a, c->created_ms);
     add_index(a, b->judge_ms, c->judge_ms);
-    add_index(a, expires_ms(b), expires_ms(c));
+    add_index(a, b->expires_ms, expires_ms(c));
     add_index(a, b->beat_ms, c->beat_ms);
     /* Also where nothing changes: receivers before format 2 did not keep this one. */
     if (c->state == CALLBACK_ACCEPTED)

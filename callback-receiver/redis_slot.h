@@ -17,14 +17,20 @@ struct redis_text {
     size_t len;
 };
 
+/* Of a callback as it was read: what the script has to find again. */
+struct redis_before {
+    enum callback_state state;
+    bool in_flight;
+    int64_t due_ms, judge_ms, beat_ms, expires_ms;
+};
+
 struct redis_slot {
     char id[TOKEN_PUBLIC_ID];
     unsigned want; /* bits 1 << enum store_payload to read */
     bool loaded;
     char version[24]; /* "0" where there is none */
     char entry[48];   /* of the stream, or "" */
-    struct callback c;
-    struct callback before; /* as it was read */
+    struct redis_before before;
     bool dirty;
     bool requeue; /* due now, whatever stood for it before */
     int64_t now_ms;
@@ -32,6 +38,7 @@ struct redis_slot {
     enum redis_change change[STORE_PAYLOADS];
     redisReply *reply; /* what `have` points into */
     struct buf judged; /* the report of a silent job */
+    struct callback c; /* where its state is ABSENT, nothing else of it counts */
 };
 
 struct redis_slots {

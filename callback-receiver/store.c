@@ -5,6 +5,20 @@
 
 #include "shared/base/mem.h"
 
+void store_op_init(struct store_op *op)
+{
+    memset(op, 0, offsetof(struct store_op, record));
+    op->record.state = CALLBACK_ABSENT;
+    op->record.callback_id[0] = '\0';
+}
+
+/* What is secret of a record goes. */
+static void forget(struct callback *c)
+{
+    mem_wipe(c->callback_id, strlen(c->callback_id));
+    c->state = CALLBACK_ABSENT;
+}
+
 void store_op_clear(struct store_op *op)
 {
     for (size_t i = 0; i < STORE_PAYLOADS; i++) {
@@ -12,7 +26,7 @@ void store_op_clear(struct store_op *op)
         op->out[i] = (struct store_text){ 0 };
     }
     for (size_t i = 0; i < op->count; i++) {
-        mem_wipe(&op->items[i].record, sizeof(op->items[i].record));
+        forget(&op->items[i].record);
         free(op->items[i].body.text);
     }
     free(op->items);
@@ -22,7 +36,7 @@ void store_op_clear(struct store_op *op)
     op->oldest_ms = 0;
     memset(&op->last, 0, sizeof(op->last));
     op->verdict = CALLBACK_DONE;
-    mem_wipe(&op->record, sizeof(op->record));
+    forget(&op->record);
     memset(op->counts, 0, sizeof(op->counts));
 }
 
@@ -40,12 +54,17 @@ void store_cursor_at(struct store_cursor *at, const struct callback *c, unsigned
     memcpy(at->id, c->id, sizeof(at->id));
 }
 
+bool store_shared(const char *url)
+{
+    return strncmp(url, "redis://", 8) == 0 || strncmp(url, "rediss://", 9) == 0;
+}
+
 struct store *store_open(const char *url, struct error *err)
 {
     static const char sqlite[] = "sqlite:";
     if (strncmp(url, sqlite, strlen(sqlite)) == 0 && url[strlen(sqlite)])
         return store_sqlite_open(url + strlen(sqlite), err);
-    if (strncmp(url, "redis://", 8) == 0 || strncmp(url, "rediss://", 9) == 0)
+    if (store_shared(url))
         return store_redis_open(url, err);
     error_set(err, ERR_INVALID, 0, "the store must be sqlite:FILE or redis://HOST:PORT/DB");
     return NULL;

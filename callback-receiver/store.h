@@ -86,7 +86,6 @@ struct store_op {
 
     /* The answer. */
     enum callback_verdict verdict;
-    struct callback record; /* as it is now; state ABSENT where there is none */
     struct store_text out[STORE_PAYLOADS];
     struct store_item *items;
     size_t count;
@@ -95,7 +94,12 @@ struct store_op {
     int64_t counts[CALLBACK_STATES];
     struct store_cursor last; /* LIST: where this page ends; state 0: it is the last one */
     int64_t oldest_ms; /* COUNT: when the oldest report that is not delivered came; 0: none waits */
+    struct callback record; /* as it is now; where its state is ABSENT, nothing else of it counts */
 };
+
+/* Empties an operation that may hold anything: as good as zeroing it, but `record`, which is most
+ * of it, is left for the store to fill. */
+void store_op_init(struct store_op *op);
 
 /* Frees what the operation owns (payload, out, items) and wipes callback ids. What `who`, `text`,
  * `registration` and `attempt` point at stays the caller's. */
@@ -120,6 +124,8 @@ struct store {
  * URL that this build cannot serve, ERR_CONFLICT where another process has it open or where it was
  * written by a newer version, ERR_DENIED, ERR_NET, ERR_IO. */
 struct store *store_open(const char *url, struct error *err) CHECKED;
+/* May several processes have it open at once? */
+bool store_shared(const char *url);
 /* 0: all are done and durable. -1: none has happened. */
 int store_run(struct store *s, struct store_op *const *ops, size_t count,
               struct error *err) CHECKED;

@@ -287,7 +287,8 @@ static void run_one(struct store_op *op, struct redis_slot *slot)
         run_read(op, slot);
         break;
     }
-    op->record = *c;
+    if (c->state != CALLBACK_ABSENT)
+        op->record = *c;
 }
 
 /* ---- operations on many ---------------------------------------------------------------------- */

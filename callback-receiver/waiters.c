@@ -16,6 +16,15 @@ struct waiter {
     struct waiter *next;
 };
 
+/* A report may be delivered before the thread that commits it comes to let its client wait: what
+ * was settled last is remembered for a moment. */
+#define SETTLED 1024
+
+struct settled {
+    char id[TOKEN_PUBLIC_ID];
+    enum callback_state state;
+};
+
 struct waiters {
     struct metrics *metrics;
     size_t max;
@@ -26,6 +35,8 @@ struct waiters {
     struct waiter *first;
     size_t count;
     bool stopping;
+    struct settled settled[SETTLED]; /* a ring */
+    size_t settled_next;
 };
 
 /* Takes out those that `id` names (NULL: all) and whose time is over at now_ms (INT64_MAX: all). */
@@ -124,11 +135,23 @@ void waiters_stop(struct waiters *w)
     free(w);
 }
 
+/* What became of `id` a moment ago; ACCEPTED where nothing is known. Called with the lock held. */
+static enum callback_state recall(const struct waiters *w, const char *id)
+{
+    for (size_t i = 1; i <= SETTLED; i++) {
+        const struct settled *s = &w->settled[(w->settled_next + SETTLED - i) % SETTLED];
+        if (strcmp(s->id, id) == 0)
+            return s->state;
+    }
+    return CALLBACK_ACCEPTED;
+}
+
 bool waiters_add(struct waiters *w, struct httpd_request *req, const char *id, int wait_s)
 {
     pthread_mutex_lock(&w->lock);
-    bool room = w->count < w->max;
-    if (room) {
+    enum callback_state state = recall(w, id);
+    bool room = w->count < w->max || state != CALLBACK_ACCEPTED;
+    if (room && state == CALLBACK_ACCEPTED) {
         struct waiter *one = mem_alloc(sizeof(*one));
         one->req = req;
         memcpy(one->id, id, sizeof(one->id));
@@ -140,6 +163,8 @@ bool waiters_add(struct waiters *w, struct httpd_request *req, const char *id, i
         pthread_cond_signal(&w->changed);
     }
     pthread_mutex_unlock(&w->lock);
+    if (state != CALLBACK_ACCEPTED)
+        answer_reported(req, w->metrics, state, wait_s);
     return room;
 }
 
@@ -148,6 +173,12 @@ void waiters_settle(struct waiters *w, const char *id, enum callback_state state
     if (state == CALLBACK_ACCEPTED)
         return;
     pthread_mutex_lock(&w->lock);
+    if (state == CALLBACK_DELIVERED ||
+        state == CALLBACK_CLOSED) { /* the ends of which none returns */
+        struct settled *s = &w->settled[w->settled_next++ % SETTLED];
+        memcpy(s->id, id, sizeof(s->id));
+        s->state = state;
+    }
     struct waiter *taken = take(w, id, INT64_MAX);
     pthread_mutex_unlock(&w->lock);
     answer(w, taken, state);

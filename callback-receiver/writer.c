@@ -15,19 +15,32 @@ struct job {
     size_t count;
     size_t bytes;
     struct store_op *one;
+    bool own; /* the receiver's own: the first store's alone */
     writer_done_fn *done;
     void *arg;
     struct job *next;
 };
 
-struct writer {
+/* A thread with a store of its own. */
+struct lane {
+    struct writer *writer;
     struct store *store;
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool idle; /* under lock: waits, and nobody has woken it */
+    /* The lane's thread alone. */
+    struct store_op **batch;
+    size_t batch_room;
+    bool failing;
+};
+
+struct writer {
     struct writer_limits limits;
     struct log *log;
     struct metrics_histogram *times; /* NULL: not wanted */
-    pthread_t thread;
+    struct lane lanes[WRITER_STORES];
+    size_t lane_count;
     pthread_mutex_t lock;
-    pthread_cond_t work;
     pthread_cond_t called; /* a writer_call has ended */
     /* Under lock. */
     struct job *first;
@@ -37,10 +50,6 @@ struct writer {
     bool stopping;
     uint64_t commits;
     uint64_t ops;
-    /* The writer's thread alone. */
-    struct store_op **batch;
-    size_t batch_room;
-    bool failing;
 };
 
 struct call {
@@ -50,88 +59,122 @@ struct call {
     struct error err;
 };
 
-/* Takes jobs from the queue for one transaction; called with the lock held. */
-static struct job *take(struct writer *w, size_t *count)
+/* Takes jobs from the queue for one transaction of this lane, in their order; NULL: there is none
+ * for it. Called with the lock held. */
+static struct job *take(struct lane *lane, size_t *count)
 {
-    struct job *first = w->first, **end = &w->first;
+    struct writer *w = lane->writer;
+    bool first_lane = lane == &w->lanes[0];
+    struct job *taken = NULL, **end = &taken, **at = &w->first;
     size_t bytes = 0;
     *count = 0;
-    while (*end && (*end == first || (*count + (*end)->count <= w->limits.batch &&
-                                      bytes + (*end)->bytes <= BATCH_BYTES))) {
-        *count += (*end)->count;
-        bytes += (*end)->bytes;
-        end = &(*end)->next;
+    while (*at) {
+        struct job *j = *at;
+        if (j->own && !first_lane) {
+            at = &j->next;
+            continue;
+        }
+        if (taken && (*count + j->count > w->limits.batch || bytes + j->bytes > BATCH_BYTES))
+            break;
+        *at = j->next;
+        j->next = NULL;
+        *end = j;
+        end = &j->next;
+        *count += j->count;
+        bytes += j->bytes;
     }
-    w->first = *end;
-    *end = NULL;
-    if (!w->first)
-        w->last = &w->first;
+    if (!*at)
+        w->last = at;
     w->queued -= *count;
     w->bytes -= bytes;
-    return first;
+    return taken;
 }
 
-static void log_state(struct writer *w, const struct error *err)
+static void log_state(struct lane *lane, const struct error *err)
 {
     if (err)
-        log_error(w->log, log_event("store_failed"), log_err(err));
-    else if (w->failing)
-        log_info(w->log, log_event("store_recovered"));
-    w->failing = err != NULL;
+        log_error(lane->writer->log, log_event("store_failed"), log_err(err));
+    else if (lane->failing)
+        log_info(lane->writer->log, log_event("store_recovered"));
+    lane->failing = err != NULL;
 }
 
-static void run(struct writer *w, struct job *jobs, size_t count)
+static void run(struct lane *lane, struct job *jobs, size_t count)
 {
-    if (count > w->batch_room) {
-        w->batch = mem_resize(w->batch, count, sizeof(struct store_op *));
-        w->batch_room = count;
+    struct writer *w = lane->writer;
+    if (count > lane->batch_room) {
+        lane->batch = mem_resize(lane->batch, count, sizeof(struct store_op *));
+        lane->batch_room = count;
     }
     size_t n = 0;
     for (struct job *j = jobs; j; j = j->next)
         for (size_t i = 0; i < j->count; i++)
-            w->batch[n++] = j->ops[i];
+            lane->batch[n++] = j->ops[i];
     struct error err;
     int64_t began = clock_mono_us();
-    int rc = store_run(w->store, w->batch, count, &err);
+    int rc = store_run(lane->store, lane->batch, count, &err);
     if (w->times)
         metrics_time(w->times, clock_mono_us() - began);
-    log_state(w, rc < 0 ? &err : NULL);
+    log_state(lane, rc < 0 ? &err : NULL);
     pthread_mutex_lock(&w->lock);
     w->commits += rc == 0;
     w->ops += rc == 0 ? count : 0;
     pthread_mutex_unlock(&w->lock);
+    log_hold(w->log); /* each answer has a line */
     while (jobs) {
         struct job *j = jobs;
         jobs = j->next;
         j->done(j->one, rc < 0 ? &err : NULL, j->arg);
         free(j);
     }
+    log_flush();
 }
 
 static void *loop(void *arg)
 {
-    struct writer *w = arg;
+    struct lane *lane = arg;
+    struct writer *w = lane->writer;
+    size_t count;
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        while (!w->first && !w->stopping)
-            pthread_cond_wait(&w->work, &w->lock);
-        if (!w->first)
+        struct job *jobs = take(lane, &count);
+        if (jobs) {
+            pthread_mutex_unlock(&w->lock);
+            run(lane, jobs, count);
+            pthread_mutex_lock(&w->lock);
+        } else if (w->stopping) {
             break;
-        size_t count;
-        struct job *jobs = take(w, &count);
-        pthread_mutex_unlock(&w->lock);
-        run(w, jobs, count);
-        pthread_mutex_lock(&w->lock);
+        } else {
+            lane->idle = true;
+            while (lane->idle && !w->stopping)
+                pthread_cond_wait(&lane->wake, &w->lock);
+            lane->idle = false;
+        }
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
-struct writer *writer_start(struct store *store, const struct writer_limits *limits,
-                            struct log *log, struct error *err)
+static void end_lanes(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    for (size_t i = 0; i < w->lane_count; i++)
+        pthread_cond_signal(&w->lanes[i].wake);
+    pthread_mutex_unlock(&w->lock);
+    for (size_t i = 0; i < w->lane_count; i++) {
+        pthread_join(w->lanes[i].thread, NULL);
+        pthread_cond_destroy(&w->lanes[i].wake);
+        free(w->lanes[i].batch);
+    }
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->called);
+}
+
+struct writer *writer_start(struct store *const *stores, size_t count,
+                            const struct writer_limits *limits, struct log *log, struct error *err)
 {
     struct writer *w = mem_alloc(sizeof(*w));
-    w->store = store;
     w->limits = limits ? *limits : (struct writer_limits){ 0 };
     if (w->limits.max_ops == 0)
         w->limits.max_ops = 4096;
@@ -142,33 +185,32 @@ struct writer *writer_start(struct store *store, const struct writer_limits *lim
     w->log = log;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->work, NULL);
     pthread_cond_init(&w->called, NULL);
-    int rc = pthread_create(&w->thread, NULL, loop, w);
-    if (rc == 0)
-        return w;
-    error_set_errno(err, rc, "cannot start the writer");
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->work);
-    pthread_cond_destroy(&w->called);
-    free(w);
-    return NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct lane *lane = &w->lanes[i];
+        lane->writer = w;
+        lane->store = stores[i];
+        pthread_cond_init(&lane->wake, NULL);
+        int rc = pthread_create(&lane->thread, NULL, loop, lane);
+        if (rc != 0) {
+            error_set_errno(err, rc, "cannot start the writer");
+            pthread_cond_destroy(&lane->wake);
+            end_lanes(w);
+            free(w);
+            return NULL;
+        }
+        w->lane_count++;
+    }
+    return w;
 }
 
 void writer_stop(struct writer *w)
 {
     if (!w)
         return;
-    pthread_mutex_lock(&w->lock);
-    w->stopping = true;
-    pthread_cond_signal(&w->work);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->thread, NULL);
-    store_close(w->store);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->work);
-    pthread_cond_destroy(&w->called);
-    free(w->batch);
+    end_lanes(w);
+    for (size_t i = 0; i < w->lane_count; i++)
+        store_close(w->lanes[i].store);
     free(w);
 }
 
@@ -180,6 +222,20 @@ bool writer_has_room(struct writer *w)
     return room;
 }
 
+/* Wakes who is to run a job: its own lane, or the first that is idle. Where none is, the next to
+ * be done takes it. Called with the lock held. */
+static void wake(struct writer *w, const struct job *j)
+{
+    size_t count = j->own ? 1 : w->lane_count;
+    for (size_t i = 0; i < count; i++) {
+        if (!w->lanes[i].idle)
+            continue;
+        w->lanes[i].idle = false;
+        pthread_cond_signal(&w->lanes[i].wake);
+        return;
+    }
+}
+
 static void enqueue(struct writer *w, struct job *j)
 {
     for (size_t i = 0; i < j->count; i++)
@@ -189,7 +245,7 @@ static void enqueue(struct writer *w, struct job *j)
     w->last = &j->next;
     w->queued += j->count;
     w->bytes += j->bytes;
-    pthread_cond_signal(&w->work);
+    wake(w, j);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -224,6 +280,7 @@ int writer_call(struct writer *w, struct store_op *const *ops, size_t count, str
     struct job *j = mem_alloc(sizeof(*j));
     j->ops = ops;
     j->count = count;
+    j->own = true;
     j->done = call_ended;
     j->arg = &c;
     enqueue(w, j);

@@ -1,7 +1,10 @@
-/* writer.h - the one thread that owns the store.
+/* writer.h - the threads that own the store.
  *
- * Operations queue up; the writer takes all that wait, runs them in one transaction (group commit)
+ * Operations queue up; a thread takes all that wait, runs them in one transaction (group commit)
  * and only then tells each caller. Nothing is answered before its commit.
+ *
+ * SQLite has one such thread. With a store that several may share there are two, each with a
+ * connection of its own: while one waits for the server's disk, the other decides what comes next.
  *
  * The queue has limits, which writer_has_room tells: ask before an operation of a client is
  * submitted, refuse the client when there is none. The receiver's own operations are few and are
@@ -17,7 +20,9 @@
 
 struct writer;
 
-/* Called on the writer's thread when the operation is committed (err NULL) or has not happened
+#define WRITER_STORES 2
+
+/* Called on a writer's thread when the operation is committed (err NULL) or has not happened
  * (*err). Must not block. Operations of one batch are told in the order they were submitted. */
 typedef void writer_done_fn(struct store_op *op, const struct error *err, void *arg);
 
@@ -27,10 +32,12 @@ struct writer_limits {
     size_t batch;     /* operations of one transaction; 0: 256 */
 };
 
-/* Takes `store` over: writer_stop closes it. `log` is borrowed. NULL with *err where no thread can
- * be had (the store is the caller's then). */
-struct writer *writer_start(struct store *store, const struct writer_limits *limits,
-                            struct log *log, struct error *err) CHECKED;
+/* Takes over `count` stores (1 to WRITER_STORES) of the same callbacks: writer_stop closes them.
+ * `log` is borrowed. NULL with *err where no thread can be had (the stores are the caller's then).
+ */
+struct writer *writer_start(struct store *const *stores, size_t count,
+                            const struct writer_limits *limits, struct log *log,
+                            struct error *err) CHECKED;
 /* Runs what is queued, ends the thread, closes the store; takes NULL. Nobody may submit any more.
  */
 void writer_stop(struct writer *w);
@@ -39,8 +46,8 @@ void writer_stop(struct writer *w);
 bool writer_has_room(struct writer *w);
 /* `op` is the caller's again in `done`, which may free it. */
 void writer_submit(struct writer *w, struct store_op *op, writer_done_fn *done, void *arg);
-/* Submits `count` operations, which then run in one transaction, and waits for its end. -1: none
- * has happened. Not on the writer's thread. */
+/* Submits `count` operations, which then run in one transaction of the first store, and waits for
+ * its end. -1: none has happened. Not on a writer's thread. */
 int writer_call(struct writer *w, struct store_op *const *ops, size_t count,
                 struct error *err) CHECKED;
 /* Times each transaction into `h` (borrowed); before the first operation. */

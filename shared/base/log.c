@@ -1,6 +1,7 @@
 #include "shared/base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -141,6 +142,44 @@ static void write_all(int fd, const char *p, size_t len)
     }
 }
 
+/* The lines that this thread keeps back. PIPE_BUF bytes go into a pipe as one. */
+static _Thread_local struct {
+    const struct log *log; /* NULL: none is held */
+    size_t len;
+    char lines[PIPE_BUF];
+} held;
+
+static void write_held(void)
+{
+    if (held.len)
+        write_all(held.log->fd, held.lines, held.len);
+    held.len = 0;
+}
+
+void log_hold(struct log *log)
+{
+    log_flush();
+    held.log = log;
+}
+
+void log_flush(void)
+{
+    write_held();
+    held.log = NULL;
+}
+
+static void write_line(const struct log *log, const char *line, size_t len)
+{
+    if (held.log == log && held.len + len > sizeof(held.lines))
+        write_held();
+    if (held.log != log || len > sizeof(held.lines)) {
+        write_all(log->fd, line, len);
+        return;
+    }
+    memcpy(held.lines + held.len, line, len);
+    held.len += len;
+}
+
 void log_write(struct log *log, enum log_level level, const struct log_field *fields)
 {
     if (!log_enabled(log, level))
@@ -155,5 +194,5 @@ void log_write(struct log *log, enum log_level level, const struct log_field *fi
     for (const struct log_field *f = fields; f->kind != LOG_KIND_END; f++)
         add_or_drop(&b, *f);
     buf_add_str(&b, "}\n");
-    write_all(log->fd, buf_str(&b), b.len);
+    write_line(log, buf_str(&b), b.len);
 }

@@ -4,7 +4,8 @@
  *     {"time":"2026-11-23T08:00:00.123Z","level":"info","event":"callback_accepted","id":"...","bytes":17}
  *
  * `event` is a fixed word; payloads, tokens and callback ids are never logged. A line is written
- * with one write(2), so lines of several threads or processes do not mix. A log that is NULL writes
+ * with one write(2), so lines of several threads or processes do not mix; a thread that has many to
+ * write may hold them for a moment (log_hold). A log that is NULL writes
  * nothing. Any thread. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -80,6 +81,12 @@ static inline struct log_field log_event(const char *event)
 
 /* `fields` begins with log_event and ends with a zeroed one; use the macros. */
 void log_write(struct log *log, enum log_level level, const struct log_field *fields);
+
+/* This thread's lines are kept back, and written some at a time, each time with one write(2) of
+ * whole lines, until it calls log_flush. Only for the length of a loop: what is held when the
+ * process dies is gone. NULL holds nothing. One log at a time. */
+void log_hold(struct log *log);
+void log_flush(void);
 
 #define LOG_AT(log, level, ...)                                                                    \
     log_write((log), (level), (const struct log_field[]){ __VA_ARGS__, { .kind = LOG_KIND_END } })

@@ -126,8 +126,10 @@ Test(log, keeps_lines_whole_at_every_length)
 static void *write_many(void *arg)
 {
     struct log *log = arg;
+    log_hold(log);
     for (int i = 0; i < 100; i++)
         log_info(log, log_event("many"), log_int("i", i), log_str("s", "0123456789"));
+    log_flush();
     return NULL;
 }
 
@@ -150,6 +152,23 @@ Test(log, does_not_mix_the_lines_of_threads)
         lines++;
     }
     cr_expect_eq(lines, 400);
+    into_close(&t);
+}
+
+Test(log, holds_lines_until_it_is_flushed)
+{
+    struct into t;
+    into_open(&t, LOG_INFO);
+    log_hold(t.log);
+    log_info(t.log, log_event("held"));
+    into_read(&t);
+    cr_expect_str_eq(t.text, "");
+    log_flush();
+    into_read(&t);
+    cr_expect_not_null(strstr(t.text, "\"event\":\"held\""));
+    log_info(t.log, log_event("not_held"));
+    into_read(&t);
+    cr_expect_not_null(strstr(t.text, "\"event\":\"not_held\""));
     into_close(&t);
 }
 

@@ -96,9 +96,10 @@ Test(writer, what_queues_up_is_one_transaction_told_in_order)
     struct error err;
     told_by = &told;
     fake_init(&f);
+    struct store *store = &f.base;
     fake_set(&f, true, false);
     struct writer *w =
-        writer_start(&f.base, &(struct writer_limits){ .max_ops = 6, .batch = 4 }, NULL, &err);
+        writer_start(&store, 1, &(struct writer_limits){ .max_ops = 6, .batch = 4 }, NULL, &err);
     cr_assert_not_null(w, "%s", err.msg);
     writer_submit(w, &told.ops[0], tell, NULL);
     await_runs(&f, 1);
@@ -129,8 +130,9 @@ Test(writer, a_failed_commit_is_told_to_each)
     struct error err;
     told_by = &told;
     fake_init(&f);
+    struct store *store = &f.base;
     fake_set(&f, true, true);
-    struct writer *w = writer_start(&f.base, NULL, NULL, &err);
+    struct writer *w = writer_start(&store, 1, NULL, NULL, &err);
     for (int i = 0; i < 5; i++)
         writer_submit(w, &told.ops[i], tell, NULL);
     fake_set(&f, false, true);
@@ -150,9 +152,10 @@ Test(writer, payload_that_waits_is_limited)
     struct error err;
     told_by = &told;
     fake_init(&f);
+    struct store *store = &f.base;
     fake_set(&f, true, false);
     struct writer *w =
-        writer_start(&f.base, &(struct writer_limits){ .max_bytes = 100 }, NULL, &err);
+        writer_start(&store, 1, &(struct writer_limits){ .max_bytes = 100 }, NULL, &err);
     writer_submit(w, &told.ops[0], tell, NULL);
     await_runs(&f, 1);
     told.ops[1].payload.len = 100;
@@ -218,10 +221,11 @@ Test(writer, the_api_answers_429_when_full_and_503_when_the_store_is_away)
     struct client first, second, third;
     http_global_init();
     fake_init(&f);
+    struct store *store = &f.base;
     fake_set(&f, true, false);
     struct token_keys *keys = token_keys_new(KEYS, NULL, &err);
     struct keys *opening = keys_start(&(struct keys_config){ .json = KEYS }, &err);
-    struct writer *w = writer_start(&f.base, &(struct writer_limits){ .max_ops = 1 }, NULL, &err);
+    struct writer *w = writer_start(&store, 1, &(struct writer_limits){ .max_ops = 1 }, NULL, &err);
     struct api *api =
         api_new(&(struct api_config){ .keys = opening, .writer = w, .metrics = &metrics });
     struct httpd_config cfg = {
@@ -260,4 +264,49 @@ Test(writer, the_api_answers_429_when_full_and_503_when_the_store_is_away)
     token_keys_free(keys);
     keys_stop(opening);
     http_global_cleanup();
+}
+
+struct calling {
+    struct writer *writer;
+    int rc;
+};
+
+static void *call_own(void *arg)
+{
+    struct calling *c = arg;
+    struct store_op own = { .action = STORE_PROBE }, *one = &own;
+    struct error err;
+    c->rc = writer_call(c->writer, &one, 1, &err);
+    return NULL;
+}
+
+/* While the first store is held up, the second runs what clients ask; the receiver's own operations
+ * are the first's. */
+Test(writer, two_stores_take_turns)
+{
+    struct fake f[2];
+    struct told told = { .count = 0 };
+    struct error err;
+    pthread_t thread;
+    told_by = &told;
+    fake_init(&f[0]);
+    fake_init(&f[1]);
+    fake_set(&f[0], true, false);
+    struct store *stores[] = { &f[0].base, &f[1].base };
+    struct writer *w = writer_start(stores, 2, NULL, NULL, &err);
+    cr_assert_not_null(w, "%s", err.msg);
+    struct calling calling = { w, -1 };
+    cr_assert_eq(pthread_create(&thread, NULL, call_own, &calling), 0);
+    await_runs(&f[0], 1);
+    for (int i = 0; i < 4; i++) {
+        writer_submit(w, &told.ops[i], tell, NULL);
+        await_runs(&f[1], (unsigned)i + 1);
+    }
+    fake_set(&f[0], false, false);
+    pthread_join(thread, NULL);
+    cr_assert_eq(calling.rc, 0);
+    writer_stop(w);
+    cr_assert(f[0].closed && f[1].closed);
+    cr_assert_eq(f[0].runs, 1);
+    cr_assert_eq(told.count, 4);
 }
