@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "callback-receiver/delivery.h"
+#include "callback-receiver/hush.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
@@ -151,8 +152,7 @@ static void complain(struct beats *b, const struct beat *one, const struct error
     pthread_mutex_unlock(&b->lock);
     if (!say)
         return;
-    /* An engine might repeat the id. */
-    const char *why = strstr(err->msg, one->callback_id) ? error_code_name(err->code) : err->msg;
+    const char *why = hush(err, one->callback_id);
     if (err->code == ERR_DENIED)
         log_error(b->cfg.log, log_event("engine_heartbeat_denied"), log_str("id", one->id),
                   log_str("error", why), log_int("othersUnlogged", others),

@@ -40,6 +40,8 @@ static int with_table(struct config *c, use_fn *use, void *arg)
           "the first wait before a delivery is tried again" },
         { "retry-cap-ms", "RETRY_CAP_MS", OPT_INT, &c->retry_cap_ms, "60000", 1, 86400000, "MS",
           "the longest" },
+        { "drain-seconds", "DRAIN_SECONDS", OPT_INT, &c->drain_s, "0", 0, 600, "SECONDS",
+          "after SIGTERM: not ready any more, but serving, until a load balancer has noticed" },
         { "log-level", "LOG_LEVEL", OPT_STR, &c->log_level_word, "info", 0, 0, "WORD",
           "debug, info, warn or error" },
         AWS_OPTIONS(c->aws),

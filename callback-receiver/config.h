@@ -21,6 +21,7 @@ struct config {
     int64_t delivery_threads;
     int64_t retry_base_ms;
     int64_t retry_cap_ms;
+    int64_t drain_s;
     char *log_level_word;
     enum log_level log_level;
     struct aws_options aws;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "callback-receiver/hush.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
@@ -161,10 +162,8 @@ static void describe(const struct callback *c, const struct error *err,
     const char *why = outcome == CALLBACK_ATTEMPT_GONE      ? "closed by the engine: "
                       : outcome == CALLBACK_ATTEMPT_REFUSED ? "refused by the engine: "
                                                             : "";
-    /* The id is a secret; an engine might repeat it. */
-    bool tells = strstr(err->msg, c->callback_id) != NULL;
     snprintf(out, TEXT_MAX, "%s%s%s%s", why, err->type, err->type[0] ? ": " : "",
-             tells ? error_code_name(err->code) : err->msg);
+             hush(err, c->callback_id));
 }
 
 static void count(const struct worker *w, enum callback_attempt_outcome outcome,

@@ -23,6 +23,7 @@
 #define IDLE_S      75  /* longer than a gateway keeps its connections (AWS: 60 s) */
 #define HEADER_S    30
 #define BODY_S      60
+#define FINISH_MS   5000 /* for what is in flight when it stops */
 
 struct receiver {
     struct metrics metrics;
@@ -207,14 +208,33 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
     return listen_all(r, cfg, log, err);
 }
 
-/* No new connections, what is in flight is answered, deliveries end, the store closes. Every part
- * may be missing where the start failed. */
+/* Not ready any more: whoever sends work here is to stop that, and is served meanwhile. A second
+ * signal ends the wait. */
+static void drain(struct receiver *r, const struct config *cfg, struct log *log, int signal)
+{
+    ops_set_ready(r->ops, false);
+    log_info(log, log_event("stopping"), log_int("signal", signal),
+             log_int("drainSeconds", cfg->drain_s));
+    if (cfg->drain_s > 0)
+        (void)signals_wait_ms(cfg->drain_s * 1000);
+}
+
+/* No new connections; what is in flight is answered, and each answer ends its connection. */
+static void finish_requests(struct receiver *r)
+{
+    httpd_quiesce(r->http);
+    int64_t until = clock_mono_ms(clock_system()) + FINISH_MS;
+    while (httpd_active(r->http) > waiters_count(r->waiters) &&
+           clock_mono_ms(clock_system()) < until)
+        clock_sleep_ms(clock_system(), 5);
+}
+
+/* Deliveries end, the store closes; what is not delivered stays in it. Every part may be missing
+ * where the start failed. */
 static void stop(struct receiver *r)
 {
-    if (r->ops)
-        ops_set_ready(r->ops, false);
     if (r->http)
-        httpd_quiesce(r->http);
+        finish_requests(r);
     if (r->api)
         api_drain(r->api);
     liveness_stop(r->liveness);
@@ -241,7 +261,7 @@ static int serve(int argc, char **argv, struct error *err)
         http_global_init();
         rc = start(&r, &cfg, log, err);
         if (rc == 0)
-            log_info(log, log_event("stopping"), log_int("signal", signals_wait()));
+            drain(&r, &cfg, log, signals_wait());
         stop(&r);
         http_global_cleanup();
         if (rc == 0)

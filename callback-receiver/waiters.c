@@ -198,3 +198,11 @@ size_t waiters_ids(struct waiters *w, char (*ids)[TOKEN_PUBLIC_ID], size_t max)
     pthread_mutex_unlock(&w->lock);
     return n;
 }
+
+size_t waiters_count(struct waiters *w)
+{
+    pthread_mutex_lock(&w->lock);
+    size_t count = w->count;
+    pthread_mutex_unlock(&w->lock);
+    return count;
+}

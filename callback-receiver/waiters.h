@@ -16,6 +16,8 @@ void waiters_stop(struct waiters *w);
 /* `req` is parked and its report is accepted: it is answered when waiters_settle names `id`, or
  * with 202 after wait_s. False: too many wait, it is still the caller's. */
 bool waiters_add(struct waiters *w, struct httpd_request *req, const char *id, int wait_s);
+/* How many wait. */
+size_t waiters_count(struct waiters *w);
 /* Copies the ids that are waited for, at most `max`, each once; how many. */
 size_t waiters_ids(struct waiters *w, char (*ids)[TOKEN_PUBLIC_ID], size_t max);
 /* The callback has come to `state`; whoever waits for it is answered unless it is ACCEPTED. */

@@ -367,6 +367,11 @@ void httpd_quiesce(struct httpd *h)
         close(fd);
 }
 
+size_t httpd_active(const struct httpd *h)
+{
+    return atomic_load(&h->active);
+}
+
 static void refuse_parked(struct httpd *h)
 {
     for (;;) {

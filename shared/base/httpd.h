@@ -63,6 +63,8 @@ const char *httpd_address(const struct httpd *h);
 uint16_t httpd_port(const struct httpd *h);
 /* No new connections from now on; open ones are served. */
 void httpd_quiesce(struct httpd *h);
+/* Requests that have begun and are not answered, parked ones included. */
+size_t httpd_active(const struct httpd *h);
 /* Answers what is parked with 503, ends all connections and frees the server; takes NULL. With
  * threads this must not be called from a handler. Whoever else answers parked requests must have
  * stopped before. */

@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
+
+#include "shared/base/clock.h"
 
 #include "shared/base/mem.h"
 
@@ -30,6 +33,19 @@ int signals_wait(void)
     while (sigwait(&set, &got) != 0)
         ;
     return got;
+}
+
+int signals_wait_ms(int64_t ms)
+{
+    sigset_t set;
+    int got = -1;
+    stop_signals(&set);
+    int64_t until = clock_mono_ms(clock_system()) + ms;
+    while (got < 0 && (ms = until - clock_mono_ms(clock_system())) > 0) {
+        struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+        got = sigtimedwait(&set, NULL, &left);
+    }
+    return got < 0 ? 0 : got;
 }
 
 void signals_unblock(void)

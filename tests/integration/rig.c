@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,6 +280,42 @@ int rig_command(struct rig *r, const char *const *arguments, const char *const *
         free(env[i]);
     *out = buf_take(&b, NULL);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int rig_connect(const struct rig *r)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                              .sin_port = htons((uint16_t)atoi(strrchr(r->url, ':') + 1)) };
+    struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(fd, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+void rig_send(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+        cr_assert_gt(n, 0, "send");
+        text += n;
+        len -= (size_t)n;
+    }
+}
+
+char *rig_receive(int fd, const char *until)
+{
+    auto_buf struct buf b = BUF_INIT(1U << 20);
+    char chunk[4096];
+    ssize_t n;
+    while ((!until || !strstr(buf_str(&b), until)) && (n = recv(fd, chunk, sizeof(chunk), 0)) > 0)
+        buf_add(&b, chunk, (size_t)n);
+    return mem_dup(buf_str(&b));
 }
 
 char *rig_log(struct rig *r)

@@ -44,6 +44,7 @@ enum rig_lambda {
     RIG_CLOSED,    /* 400 CallbackTimeoutException */
     RIG_UNKNOWN,   /* 404 ResourceNotFoundException */
     RIG_ELSEWHERE, /* 404 that is not Lambda's */
+    RIG_TELLS,     /* 500 with the callback id in its message, raw and as in the URL */
     RIG_CUTS,      /* takes it and closes the connection without an answer */
     RIG_HANGS      /* takes it and says nothing until rig_release_calls */
 };
@@ -135,6 +136,13 @@ char *rig_await_state(struct rig *r, const char *callback_id, const char *state)
 int rig_command(struct rig *r, const char *const *arguments, const char *const *env,
                 const char *input, char **out);
 pid_t rig_pid(const struct rig *r);
+/* A TCP connection to the public port; -1: it is refused. */
+int rig_connect(const struct rig *r);
+/* Sends all of it; asserts. */
+void rig_send(int fd, const char *text, size_t len);
+/* Reads until the other side closes, or `until` is in it (NULL: only closing counts); the caller's.
+ */
+char *rig_receive(int fd, const char *until);
 /* Its folder: the SQLite store, the log. Borrowed. */
 const char *rig_dir(const struct rig *r);
 /* Its redis-server (program NULL: none). */

@@ -41,6 +41,18 @@ static void error_answer(struct httpd_request *req, int status, const char *code
     httpd_reply_json(req, status, "{\"message\":\"as ordered\"}", headers);
 }
 
+static void tell(struct httpd_request *req)
+{
+    const char *id = httpd_path(req) + strlen(PATH_PREFIX);
+    size_t len = strcspn(id, "/");
+    auto_free char *raw = decode_percent(id, len);
+    auto_free char *text =
+        mem_printf("{\"message\":\"no callback %s (%.*s)\"}", raw ? raw : "?", (int)len, id);
+    httpd_reply_json(
+        req, 500, text,
+        (struct httpd_header[]){ { "x-amzn-ErrorType", "ServiceException" }, { NULL, NULL } });
+}
+
 void rig_on_lambda(struct httpd_request *req, void *arg)
 {
     struct rig *r = arg;
@@ -79,6 +91,9 @@ void rig_on_lambda(struct httpd_request *req, void *arg)
         break;
     case RIG_ELSEWHERE:
         httpd_reply(req, 404, "text/html", "<h1>Not Found</h1>", 18, NULL);
+        break;
+    case RIG_TELLS:
+        tell(req);
         break;
     case RIG_CUTS:
         httpd_abort(req);
