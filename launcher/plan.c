@@ -156,10 +156,8 @@ static int check_jobs(const struct config *c, const struct input *in, struct jso
 
 int plan_check(const struct config *c, const struct input *in, struct json_object **faults)
 {
-    if (in->jobs) {
-        input_fault(faults, "/pattern", "batch is not available yet");
+    if (in->jobs)
         return check_jobs(c, in, faults);
-    }
     if (in->command && c->refuse_command)
         input_fault(faults, "/task/command", "is not allowed here: the image's own is run");
     return plan_check_size(c, in, faults) < 0 || *faults ? -1 : 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "launcher/attempts.h"
+#include "launcher/batch.h"
 #include "launcher/plan.h"
 #include "launcher/policy.h"
 #include "launcher/workflow_id.h"
@@ -130,7 +131,7 @@ static enum durable_rc run(struct durable_ctx *ctx, struct telling *telling,
     if (!fits)
         return refuse(faults, err);
     if (input.pattern == INPUT_BATCH)
-        return DURABLE_FAILED;
+        return batch_run(ctx, tools, &input, out, err);
     enum durable_rc rc = attempts_run(ctx, tools, &input, &telling->of, &result, &task_arn, err);
     if (rc == DURABLE_FAILED && input.wrap_bytes)
         name_workflow(telling->text, err);

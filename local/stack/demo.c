@@ -20,6 +20,8 @@ struct scenario {
     const char *body;
     const char *status; /* what it must end with */
     const char *type;   /* the error's type where it must fail */
+    int tasks;          /* that it must have started */
+    int invocations;    /* that it must have taken; 0: as many as there are looks at its task */
 };
 
 enum {
@@ -28,35 +30,47 @@ enum {
     EXIT_3,
     KILLED,
     CURL,
+    SYNC,
+    BATCH,
     OUTAGE,
     SCENARIOS
 };
 
 static const struct scenario scenarios[SCENARIOS] = {
     [SAMPLE] = { "sample", "the input of AWS's Python sample, unchanged",
-                 "{\"message\":\"Hello from C\",\"processingTime\":2}", "SUCCEEDED", NULL },
+                 "{\"message\":\"Hello from C\",\"processingTime\":2}", "SUCCEEDED", NULL, 1, 2 },
     [SUCCESS] = { "success", "a command whose last line of output is the result",
                   "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sh\",\"-c\","
                   "\"echo working; sleep 1; echo '{\\\"answer\\\":42}'\"]}}",
-                  "SUCCEEDED", NULL },
+                  "SUCCEEDED", NULL, 1, 2 },
     [EXIT_3] = { "exit 3", "a command that fails",
                  "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sh\",\"-c\","
                  "\"echo 'no such order' >&2; exit 3\"]}}",
-                 "FAILED", "Task.ExitCode" },
+                 "FAILED", "Task.ExitCode", 1, 2 },
     [KILLED] = { "killed", "a container that is killed in mid-work",
                  "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sleep\",\"300\"]}}", "FAILED",
-                 "Task.Signal" },
+                 "Task.Signal", 1, 2 },
     [CURL] = { "plain curl", "an image that knows nothing of this: its command reports with curl",
                "{\"pattern\":\"callback\",\"task\":{\"taskDefinition\":\"plain\",\"command\":["
                "\"sh\","
                "\"-c\",\"sleep 1; curl -sS -X POST \\\"$CALLBACK_URL/success\\\" -H "
                "\\\"Authorization: Bearer $CALLBACK_TOKEN\\\" -d '{\\\"reported\\\":\\\"by "
                "curl\\\"}'\"]}}",
-               "SUCCEEDED", NULL },
+               "SUCCEEDED", NULL, 1, 2 },
+    [SYNC] = { "sync", "a container that reports to nobody: its exit code decides",
+               "{\"pattern\":\"sync\",\"task\":{\"taskDefinition\":\"plain\","
+               "\"command\":[\"sleep\",\"1\"]}}",
+               "SUCCEEDED", NULL, 1, 0 },
+    [BATCH] = { "batch", "four jobs, two at a time, one of which may fail",
+                "{\"pattern\":\"batch\",\"maxConcurrency\":2,\"toleratedFailures\":1,\"task\":{"
+                "\"command\":[\"sh\",\"-c\",\"echo $((N * N)); [ $N != 3 ]\"]},\"tasks\":["
+                "{\"environment\":{\"N\":\"1\"}},{\"environment\":{\"N\":\"2\"}},"
+                "{\"environment\":{\"N\":\"3\"}},{\"environment\":{\"N\":\"4\"}}]}",
+                "SUCCEEDED", NULL, 4, 0 },
     [OUTAGE] = { "outage", "receiver and local-aws are killed while the container works",
                  "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sh\",\"-c\","
                  "\"sleep 4; echo '\\\"survived\\\"'\"]}}",
-                 "SUCCEEDED", NULL },
+                 "SUCCEEDED", NULL, 1, 2 },
 };
 
 struct demo {
@@ -174,7 +188,7 @@ static int outage(struct demo *d, struct error *err)
     return finish(d, OUTAGE, err);
 }
 
-/* What a row must be: its end, one task, two invocations. NULL where it is. */
+/* What a row must be: its end, its tasks, its invocations. NULL where it is. */
 static const char *wrong(const struct scenario *s, const struct facts *f)
 {
     if (!f->status || strcmp(f->status, s->status) != 0)
@@ -183,9 +197,9 @@ static const char *wrong(const struct scenario *s, const struct facts *f)
         return "reason";
     if (!s->type && !f->result)
         return "result";
-    if (f->tasks != 1)
+    if (f->tasks != s->tasks)
         return "tasks";
-    return f->invocations == 2 ? NULL : "invocations";
+    return !s->invocations || f->invocations == s->invocations ? NULL : "invocations";
 }
 
 static int show_table(struct demo *d)

@@ -14,11 +14,17 @@ void facts_release(struct facts *f)
     *f = (struct facts){ 0 };
 }
 
+/* The last part of a workflow's id ('.') or of an execution's ARN ('/'). */
+static const char *execution_of(const char *id, char separator)
+{
+    const char *last = strrchr(id, separator);
+    return last ? last + 1 : id;
+}
+
 /* The launcher starts tasks by this name, so that they can be found by it. */
 static char *started_by(const char *id)
 {
-    const char *dot = strrchr(id, '.');
-    return mem_printf("durable/%s", dot ? dot + 1 : id);
+    return mem_printf("durable/%s", execution_of(id, '.'));
 }
 
 static int64_t time_ms(const struct json_object *o, const char *key)
@@ -30,12 +36,12 @@ static int64_t time_ms(const struct json_object *o, const char *key)
     return (int64_t)(json_get_double(o, key, 0) * 1000);
 }
 
+/* Adds to *count. */
 static int count_tasks(struct aws *aws, const char *cluster, const char *id, int *count,
                        struct error *err)
 {
     static const char *const states[] = { "RUNNING", "STOPPED" };
-    auto_free char *by = started_by(id);
-    *count = 0;
+    auto_free char *by = mem_printf("durable/%s", id);
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
         auto_json struct json_object *arns = NULL;
         if (ecs_list_tasks(aws, cluster, by, states[i], &arns, err) < 0)
@@ -45,7 +51,15 @@ static int count_tasks(struct aws *aws, const char *cluster, const char *id, int
     return 0;
 }
 
-static int read_invocations(struct api *api, const char *id, struct facts *out, struct error *err)
+static void add_invocation(struct facts *out, struct json_object *details)
+{
+    out->invocations++;
+    out->launcher_ms += time_ms(details, "EndTimestamp") - time_ms(details, "StartTimestamp");
+}
+
+/* The invocations, and the tasks of the workflows that it has invoked. */
+static int read_history(struct api *api, struct aws *aws, const char *cluster, const char *id,
+                        struct facts *out, struct error *err)
 {
     auto_answer struct api_answer answer = { 0 };
     auto_free char *path = mem_printf("/workflows/%s/history", id);
@@ -57,12 +71,13 @@ static int read_invocations(struct api *api, const char *id, struct facts *out, 
                          answer.text);
     for (size_t i = 0; i < json_object_array_length(events); i++) {
         struct json_object *event = json_object_array_get_idx(events, i);
-        const char *type = json_get_str(event, "EventType");
         struct json_object *details = json_get_obj(event, "InvocationCompletedDetails");
-        if (!type || strcmp(type, "InvocationCompleted") != 0)
-            continue;
-        out->invocations++;
-        out->launcher_ms += time_ms(details, "EndTimestamp") - time_ms(details, "StartTimestamp");
+        const char *child =
+            json_get_str(json_get_obj(event, "ChainedInvokeStartedDetails"), "DurableExecutionArn");
+        if (details)
+            add_invocation(out, details);
+        if (child && count_tasks(aws, cluster, execution_of(child, '/'), &out->tasks, err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -83,9 +98,9 @@ int facts_read(struct api *api, struct aws *aws, const char *cluster, const char
     }
     if (result)
         out->result = mem_dup(json_text(result, NULL));
-    if (count_tasks(aws, cluster, id, &out->tasks, err) < 0)
+    if (count_tasks(aws, cluster, execution_of(id, '.'), &out->tasks, err) < 0)
         return -1;
-    return read_invocations(api, id, out, err);
+    return read_history(api, aws, cluster, id, out, err);
 }
 
 int facts_task_pid(struct api *local_aws, const char *id)

@@ -11,7 +11,7 @@ struct facts {
     char *reason; /* the error's "TYPE: message", or NULL */
     char *type;   /* the error's type, or NULL */
     char *result; /* JSON text, or NULL */
-    int tasks;    /* ECS tasks that were started for it */
+    int tasks;    /* ECS tasks that were started for it, and for the jobs of a batch */
     int invocations;
     int64_t launcher_ms; /* the sum of its invocations */
     int64_t took_ms;     /* from its start to its end */

@@ -120,10 +120,10 @@ void screen_table_end(int bad, const struct facts *sum)
     if (bad)
         printf("%d workflows are not as they should be.\n", bad);
     else
-        printf(
-            "All as it should be: one task and two invocations each; the launcher ran %lld ms in "
-            "%.1f s of workflows.\n",
-            (long long)sum->launcher_ms, (double)sum->took_ms / 1000);
+        printf("All as it should be: one task a job, two invocations a callback; the launcher ran "
+               "%lld "
+               "ms in %.1f s of workflows.\n",
+               (long long)sum->launcher_ms, (double)sum->took_ms / 1000);
     end();
     fflush(stdout);
 }

@@ -157,6 +157,15 @@ static void operation_complete(const struct contract *c, const char *path, const
     }
 }
 
+void contract_value(struct contract *c, const char *schema, struct json_object *value)
+{
+    struct error err = { 0 };
+    struct json_object *all = json_get_obj(json_get_obj(c->file, "components"), "schemas");
+    cr_assert_not_null(json_get_obj(all, schema), FILE_NAME " has no schema %s", schema);
+    cr_assert_eq(schema_check(c->file, json_get_obj(all, schema), value, &err), 0, "%s: %s: %s",
+                 schema, err.msg, json_text(value, NULL));
+}
+
 void contract_complete(const struct contract *c)
 {
     json_object_object_foreach(json_get_obj(c->file, "paths"), path, item)

@@ -21,6 +21,8 @@ void contract_check(struct contract *c, const char *method, const char *path, co
 /* Sends and checks. Gives the status. */
 int contract_send(struct contract *c, struct api *api, const char *method, const char *path,
                   const struct http_header *headers, const char *body, struct api_answer *out);
+/* A value that the answers have somewhere in them, against a schema of the file by name. */
+void contract_value(struct contract *c, const char *schema, struct json_object *value);
 /* The test fails where a status of an operation has not been met yet. */
 void contract_complete(const struct contract *c);
 

@@ -1,7 +1,8 @@
 /* history_rules.h - what holds for the history of every durable execution:
  *   1. event ids count up from 1 without a gap, and the id of an operation is that operation's
  * alone;
- *   2. a ParentId is absent or names a context that has started and not ended;
+ *   2. a ParentId is absent or names a context that has started and not ended (callbacks and
+ *      invokes may end later: a batch gives up what it no longer needs);
  *   3. nothing follows the terminal event of an operation, or that of the execution, but the end of
  *      the invocation that was running.
  * One thread. */

@@ -53,6 +53,10 @@ static void starts(struct rig *r)
         "{\"message\":\"Hi\",\"processingTime\":0}",
         "{\"processingTime\":0}",
         "{\"pattern\":\"sync\",\"message\":\"Hi\"}",
+        "{\"pattern\":\"batch\",\"tasks\":[{\"command\":[\"true\"],\"input\":[1]},"
+        "{\"environment\":{\"A\":\"1\"},\"cpu\":256}],\"task\":{\"command\":[\"true\"]},"
+        "\"maxConcurrency\":1,\"toleratedFailures\":\"50%\",\"timeoutSeconds\":60}",
+        "{\"pattern\":\"batch\",\"tasks\":[{}],\"toleratedFailures\":1}",
         "{\"pattern\":\"sync\",\"task\":{\"command\":[\"true\"]},\"timeoutSeconds\":60,"
         "\"startTimeoutSeconds\":30,\"retry\":{\"maxAttempts\":2}}",
         "{\"pattern\":\"callback\",\"input\":[1,{\"a\":null}],\"timeoutSeconds\":60,"
@@ -133,11 +137,17 @@ Test(contract, holds_for_every_end_of_a_workflow)
     } ends[] = {
         { "{\"pattern\":\"callback\",\"task\":{\"command\":[\"echo\",\"[1]\"]}}", "SUCCEEDED" },
         { "{\"pattern\":\"callback\",\"task\":{\"command\":[\"false\"]}}", "FAILED" },
+        { "{\"pattern\":\"sync\",\"task\":{\"command\":[\"true\"]}}", "SUCCEEDED" },
+        { "{\"pattern\":\"batch\",\"tasks\":[{\"command\":[\"true\"]},{\"command\":[\"false\"]}],"
+          "\"toleratedFailures\":1}",
+          "SUCCEEDED" },
+        { "{\"pattern\":\"batch\",\"tasks\":[{\"command\":[\"false\"]}]}", "FAILED" },
         { "{\"pattern\":\"callback\",\"task\":{\"taskDefinition\":\"plain\",\"command\":[\"true\"]}"
           ",\"timeoutSeconds\":1,\"retry\":{\"maxAttempts\":1}}",
           "FAILED" },
     };
     struct rig r;
+    int batches = 0;
     rig_start(&r);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         cr_assert_eq(post(&r, NULL, as_json, ends[i].body), 202);
@@ -147,8 +157,14 @@ Test(contract, holds_for_every_end_of_a_workflow)
         cr_assert_eq(ask(&r, "GET", path, NULL), 200);
         cr_assert_str_eq(json_get_str(r.answer.json, "status"), ends[i].status, "%s",
                          r.answer.text);
+        struct json_object *data = json_get_obj(json_get_obj(r.answer.json, "error"), "data");
+        struct json_object *value = data ? data : json_get_obj(r.answer.json, "result");
+        if (json_get(value, "jobs"))
+            contract_value(r.contract, "BatchResult", value);
+        batches += json_get(value, "jobs") != NULL;
         cr_assert_eq(ask(&r, "GET", history, NULL), 200);
     }
+    cr_assert_eq(batches, 2);
     rig_stop(&r);
 }
 

@@ -29,25 +29,59 @@ struct flow {
 #define TWICE "\"retry\":{\"maxAttempts\":2,\"firstDelaySeconds\":1,\"retryOn\":[\"*\"]}"
 
 static const struct flow GOOD = {
-    "\"pattern\":\"callback\"," ONCE, "echo '{\\\"n\\\":7}'", "SUCCEEDED", NULL, "{\"n\":7}", 1
+    .more = "\"pattern\":\"callback\"," ONCE,
+    .script = "echo '{\\\"n\\\":7}'",
+    .status = "SUCCEEDED",
+    .result = "{\"n\":7}",
+    .runs = 1,
 };
 static const struct flow BAD = {
-    "\"pattern\":\"callback\"," ONCE, "exit 3", "FAILED", "Task.ExitCode", NULL, 1
+    .more = "\"pattern\":\"callback\"," ONCE,
+    .script = "exit 3",
+    .status = "FAILED",
+    .type = "Task.ExitCode",
+    .runs = 1,
 };
 static const struct flow SILENT = {
-    "\"pattern\":\"callback\",\"timeoutSeconds\":2", "sleep 60", "FAILED", "Task.Timeout", NULL, 1
+    .more = "\"pattern\":\"callback\",\"timeoutSeconds\":2",
+    .script = "sleep 60",
+    .status = "FAILED",
+    .type = "Task.Timeout",
+    .runs = 1,
 };
 static const struct flow AGAIN = {
-    "\"pattern\":\"callback\"," TWICE, "[ $n = 2 ] || exit 3; echo $n", "SUCCEEDED", NULL, "2", 2
+    .more = "\"pattern\":\"callback\"," TWICE,
+    .script = "[ $n = 2 ] || exit 3; echo $n",
+    .status = "SUCCEEDED",
+    .result = "2",
+    .runs = 2,
 };
 static const struct flow SYNC = {
-    "\"pattern\":\"sync\"," ONCE, "exit 0", "SUCCEEDED", NULL, NULL, 1
+    .more = "\"pattern\":\"sync\"," ONCE,
+    .script = "exit 0",
+    .status = "SUCCEEDED",
+    .runs = 1,
 };
 static const struct flow SYNC_BAD = {
-    "\"pattern\":\"sync\"," ONCE, "exit 3", "FAILED", "Task.ExitCode", NULL, 1
+    .more = "\"pattern\":\"sync\"," ONCE,
+    .script = "exit 3",
+    .status = "FAILED",
+    .type = "Task.ExitCode",
+    .runs = 1,
 };
 static const struct flow SYNC_LONG = {
-    "\"pattern\":\"sync\",\"timeoutSeconds\":2", "sleep 60", "FAILED", "Task.Timeout", NULL, 1
+    .more = "\"pattern\":\"sync\",\"timeoutSeconds\":2",
+    .script = "sleep 60",
+    .status = "FAILED",
+    .type = "Task.Timeout",
+    .runs = 1,
+};
+static const struct flow BATCH = {
+    .more = "\"pattern\":\"batch\",\"toleratedFailures\":1,"
+            "\"tasks\":[{},{\"environment\":{\"BAD\":\"1\"}}]",
+    .script = "[ -z $BAD ]",
+    .status = "SUCCEEDED",
+    .runs = 2,
 };
 
 static size_t count_lines(const char *path)
@@ -191,6 +225,16 @@ Test(sweep, the_launcher_dies_after_each_checkpoint_of_sync)
 Test(sweep, the_launcher_dies_after_each_checkpoint_of_sync_that_takes_too_long)
 {
     kill_sweep(&SYNC_LONG, "after", 5);
+}
+
+Test(sweep, the_launcher_dies_before_each_checkpoint_of_a_batch)
+{
+    kill_sweep(&BATCH, "before", 8);
+}
+
+Test(sweep, the_launcher_dies_after_each_checkpoint_of_a_batch)
+{
+    kill_sweep(&BATCH, "after", 8);
 }
 
 static void answers(const struct flow *flow, const char *const *operations)

@@ -338,6 +338,38 @@ Test(events, of_an_execution_that_ended_badly_leave_no_task_and_no_registration)
     }
 }
 
+#define CHILD(n)                                                                                   \
+    "arn:aws:lambda:us-east-1:123456789012:function:launcher:1/durable-execution/c" n              \
+    "/9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc" n
+#define CHAINED(n)                                                                                 \
+    "{\"EventType\":\"ChainedInvokeStarted\",\"Id\":\"op" n                                        \
+    "\",\"ChainedInvokeStartedDetails\":{\"FunctionName\":\"launcher:1\",\"DurableExecutionArn\":" \
+    "\"" CHILD(n) "\"}}"
+
+/* Each job's own end comes as an event as well, and stops its task. */
+Test(events, of_a_batch_that_ended_badly_stop_its_jobs)
+{
+    static const struct fake_rule rules[] = {
+        { "History", 200,
+          "{\"Events\":[" CHAINED("1") "," CHAINED(
+              "2") ","
+                   "{\"EventType\":\"ChainedInvokeFailed\",\"Id\":\"op1\"}," CHAINED("3") "]}" },
+        { "Stop", 429, "{\"__type\":\"TooManyRequestsException\"}" },
+        { "Stop", 429, "{\"__type\":\"TooManyRequestsException\"}" },
+        { "Stop", 200, "{\"StopTimestamp\":1764700000.5}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init(&r, rules);
+    auto_free char *event = ended("STOPPED");
+    cr_expect_eq(rig_handle(&r, event), -1, "one job could not be stopped: once more");
+    cr_expect_eq(fake_count(r.aws, "Stop"), 3, "two tries of the one, one of the other");
+    cr_expect_eq(rig_handle(&r, event), 0);
+    cr_expect_eq(fake_count(r.aws, "Stop"), 5);
+    cr_expect_not_null(strstr(fake_nth(r.aws, "Stop", 4)->path, "5ec51c34ffc3"));
+    rig_release(&r);
+}
+
 Test(events, of_another_function_are_left_alone)
 {
     struct rig r;
