@@ -65,8 +65,9 @@ sources = $(sort $(foreach d,$(1),$(wildcard $(d)/*.c)))
 
 # The programs that are built statically serve no HTTP.
 DURABLE_SRC := $(filter-out $(if $(STATIC),shared/base/httpd%),$(call sources,shared/base shared/aws shared/lambda shared/durable))
+TESTING_SRC := $(call sources,shared/durable/testing)
 TOKEN_SRC := $(call sources,shared/token)
-LIBS := $(BUILD)/lib/libtoken.a $(BUILD)/lib/libdurable.a
+LIBS := $(BUILD)/lib/libtoken.a $(BUILD)/lib/libdurable-testing.a $(BUILD)/lib/libdurable.a
 
 # A program is a room: its main.c, and an archive of the rest that its tests link too.
 launcher_SRC := $(call sources,launcher)
@@ -106,7 +107,7 @@ CONFORMANCE_BIN := $(BUILD)/tests/conformance/functions $(BUILD)/tests/conforman
 EXAMPLES_SRC := $(sort $(wildcard examples/*.c))
 EXAMPLES_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLES_SRC))
 
-ALL_SRC := $(DURABLE_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
+ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
 	$(EXAMPLES_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
@@ -146,6 +147,8 @@ define archive
 endef
 
 $(BUILD)/lib/libdurable.a: $(call objects,$(DURABLE_SRC))
+	$(archive)
+$(BUILD)/lib/libdurable-testing.a: $(call objects,$(TESTING_SRC))
 	$(archive)
 $(BUILD)/lib/libtoken.a: $(call objects,$(TOKEN_SRC))
 	$(archive)

@@ -394,7 +394,9 @@ enum durable_rc branches_run(const struct branch_set *set, struct op *op,
     op->ctx->busy = true;
     while (rc == DURABLE_OK && !r.complete)
         rc = go_on(&r, err);
-    if (rc == DURABLE_OK) {
+    if (rc != DURABLE_OK) {
+        op->ctx->latch = rc; /* it may be a branch's place that has latched */
+    } else {
         cut(&r);
         abandon(&r);
         rc = completed(arg, r.batch, err);
