@@ -37,12 +37,23 @@ void sdk_rig_start(struct lambda_rig *r)
     lambda_rig_start_with(r, parsed(buf_str(&b)));
 }
 
-void sdk_rig_fault(struct lambda_rig *r, const char *json)
+static int post(struct lambda_rig *r, const char *path, const char *json)
 {
     static const struct http_header headers[] = { { "Content-Type", "application/json" },
                                                   { NULL, NULL } };
+    return lambda_rig_raw(r, "POST", path, headers, json, NULL);
+}
+
+void sdk_rig_speed(struct lambda_rig *r, int speed)
+{
+    auto_free char *json = mem_printf("{\"speed\":%d}", speed);
+    cr_assert_eq(post(r, "/_local/time", json) / 100, 2);
+}
+
+void sdk_rig_fault(struct lambda_rig *r, const char *json)
+{
     if (json)
-        cr_assert_eq(lambda_rig_raw(r, "POST", "/_local/faults", headers, json, NULL), 201);
+        cr_assert_eq(post(r, "/_local/faults", json), 201);
     else
         cr_assert_eq(lambda_rig_raw(r, "DELETE", "/_local/faults", NULL, NULL, NULL), 204);
 }

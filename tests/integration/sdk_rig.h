@@ -21,6 +21,8 @@ extern const struct sdk_rig_handler sdk_rig_handlers[];
 void sdk_rig_start(struct lambda_rig *r);
 /* Orders a fault of local-aws (docs/faults.md); `json` NULL: takes all back. */
 void sdk_rig_fault(struct lambda_rig *r, const char *json);
+/* The engine's time runs so many times as fast from now on. */
+void sdk_rig_speed(struct lambda_rig *r, int speed);
 /* How many orders are not used up. */
 size_t sdk_rig_faults_left(struct lambda_rig *r);
 /* Runs a handler to its end and asserts its status; then the history's rules. The record

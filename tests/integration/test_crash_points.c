@@ -14,7 +14,8 @@
 #define LARGE     (300 * 1024) /* over what a checkpoint records of a context */
 #define SWEEP_MAX 200
 #define END_MS    120000
-#define TEAM      6 /* runs at the same time: most of a run is waiting */
+#define TEAM      6  /* runs at the same time: most of a run is waiting */
+#define SPEED     10 /* of the engine's waits and delays */
 #define ANSWER    "\"yes\""
 
 /* ---- the workflow ---------------------------------------------------------------------------- */
@@ -104,7 +105,7 @@ static enum durable_rc steps(const struct flow *f)
 
 static enum durable_rc outside(const struct flow *f)
 {
-    static const struct durable_callback_opts opts = { .timeout_s = 300, .json = true };
+    static const struct durable_callback_opts opts = { .timeout_s = 86400, .json = true };
     struct marked told = { f->marks, "told", 0 }, submitted = { f->marks, "submitted", 0 };
     auto_durable_callback struct durable_callback cb = { 0 };
     struct json_object *a = NULL, *b = NULL, *c = NULL;
@@ -161,12 +162,93 @@ static enum durable_rc contexts(const struct flow *f)
     return rc;
 }
 
+/* ---- batches --------------------------------------------------------------------------------- */
+
+/* `arg` of a branch: the file of marks. */
+static enum durable_rc quick(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                             struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    struct marked m = { arg, "quick", 0 };
+    return durable_step(ctx, "quick", work, &m, NULL, out, err);
+}
+
+static enum durable_rc slow(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                            struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    static const struct durable_step_opts careful = { .retry = DURABLE_RETRY_FIXED(9, 1),
+                                                      .at_most_once = true };
+    struct marked m = { arg, "once-slow", 1 };
+    DURABLE_TRY(durable_wait(ctx, "first", 1, err));
+    return durable_step(ctx, "slow", work, &m, &careful, out, err);
+}
+
+static enum durable_rc never(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                             struct json_object **out, struct durable_error *err)
+{
+    (void)in, (void)arg, (void)out;
+    return durable_wait(ctx, "never", 864000, err);
+}
+
+/* Even items wait, item 3 fails. */
+static enum durable_rc item(struct durable_ctx *ctx, struct json_object *value, size_t index,
+                            void *arg, struct json_object **out, struct durable_error *err)
+{
+    (void)value;
+    static const struct durable_step_opts once = { .retry = DURABLE_RETRY_NONE };
+    auto_free char *name = mem_printf("item-%zu", index);
+    struct marked m = { arg, name, index == 3 ? 9 : 0 };
+    if (index % 2 == 0)
+        DURABLE_TRY(durable_wait(ctx, NULL, 1, err));
+    return durable_step(ctx, "item", work, &m, &once, out, err);
+}
+
+static enum durable_rc inner_map(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                 struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    static const struct durable_batch_opts flat = { .flat = true };
+    auto_json struct json_object *items = json_object_new_array();
+    auto_durable_batch struct durable_batch *batch = NULL;
+    json_object_array_add(items, NULL);
+    json_object_array_add(items, NULL);
+    DURABLE_TRY(durable_map(ctx, "flat", items, item, arg, &flat, &batch, err));
+    *out = durable_batch_values(batch);
+    return DURABLE_OK;
+}
+
+static enum durable_rc batches(const struct flow *f)
+{
+    static const struct durable_batch_opts tolerant = { .max_concurrency = DURABLE_LIMIT(2),
+                                                        .completion = { .tolerated_failure_count =
+                                                                            DURABLE_LIMIT(1) } };
+    static const struct durable_batch_opts first = { .completion = { .min_successful =
+                                                                         DURABLE_LIMIT(1) } };
+    auto_free char *marks = mem_dup(f->marks);
+    const struct durable_branch branches[] = { { "quick", quick, marks },
+                                               { "slow", slow, marks },
+                                               { NULL, inner_map, marks } };
+    const struct durable_branch racers[] = { { "wins", quick, marks }, { "never", never, marks } };
+    auto_json struct json_object *items = json_object_new_array();
+    auto_durable_batch struct durable_batch *a = NULL, *b = NULL, *c = NULL;
+    for (int i = 0; i < 5; i++)
+        json_object_array_add(items, json_object_new_int(i));
+    DURABLE_TRY(durable_parallel(f->ctx, "all", branches, 3, NULL, &a, f->err));
+    result(f, durable_batch_json(a));
+    DURABLE_TRY(durable_map(f->ctx, "items", items, item, marks, &tolerant, &b, f->err));
+    result(f, durable_batch_json(b));
+    DURABLE_TRY(durable_parallel(f->ctx, "race", racers, 2, &first, &c, f->err));
+    result(f, durable_batch_values(c));
+    return DURABLE_OK;
+}
+
 static enum durable_rc everything(struct durable_ctx *ctx, struct json_object *in, void *arg,
                                   struct json_object **out, struct durable_error *err)
 {
     (void)arg;
     static enum durable_rc (*const parts[])(const struct flow *f) = { steps, polls, contexts,
-                                                                      outside };
+                                                                      batches, outside };
     auto_json struct json_object *results = json_object_new_array();
     struct flow f = { ctx, json_get_str(in, "marks"), results, err };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -185,7 +267,7 @@ static enum durable_rc echo(struct durable_ctx *ctx, struct json_object *in, voi
 }
 
 const struct sdk_rig_handler sdk_rig_handlers[] = {
-    { "everything", everything, NULL },
+    { "everything", everything, "\"durable\":{\"executionTimeoutSeconds\":864000}" },
     { "echo", echo, NULL },
     { NULL, NULL, NULL },
 };
@@ -248,7 +330,7 @@ static bool ended(struct run *r, const char *what)
  */
 static void check_marks(const struct run *r, const char *what)
 {
-    char lines[256][64];
+    char lines[512][64];
     size_t count = 0, risky = 0;
     FILE *f = fopen(r->marks, "r");
     cr_assert_not_null(f);
@@ -296,8 +378,10 @@ static int sweep(const char *fault)
 {
     struct run team[TEAM] = { 0 };
     int touched = 0, round = 1;
-    for (int k = 0; k < TEAM; k++)
+    for (int k = 0; k < TEAM; k++) {
         sdk_rig_start(&team[k].rig);
+        sdk_rig_speed(&team[k].rig, SPEED);
+    }
     begin(&team[0], 0);
     wait_for(team, 1, "undisturbed");
     auto_free char *expected = finish(&team[0], "undisturbed", NULL);
@@ -325,7 +409,7 @@ static int sweep(const char *fault)
     return touched;
 }
 
-#define CHECKPOINTS 15 /* the workflow has more */
+#define CHECKPOINTS 30 /* the workflow has more */
 
 Test(crash_points, the_process_dies_before_each_checkpoint, .timeout = 900)
 {

@@ -54,6 +54,26 @@ static int settled(struct durable_step *step, struct json_object *state, void *a
     return 0;
 }
 
+static enum durable_rc branch(struct durable_ctx *ctx, struct json_object *item, size_t index,
+                              void *arg, struct json_object **out, struct durable_error *err)
+{
+    return index == 1 ? inner(ctx, item, arg, out, err)
+                      : durable_step(ctx, NULL, number, item, NULL, out, err);
+}
+
+/* Two branches on threads; every seventh number suspends one of them for its retry. */
+static enum durable_rc branches(struct durable_ctx *ctx, struct json_object *in,
+                                struct durable_error *err)
+{
+    static const struct durable_batch_opts opts = { .completion = { .tolerated_failure_count =
+                                                                        DURABLE_LIMIT(2) } };
+    auto_durable_batch struct durable_batch *batch = NULL;
+    auto_json struct json_object *items = json_object_new_array();
+    for (int i = 0; i < 2; i++)
+        json_object_array_add(items, json_object_get(in));
+    return durable_map(ctx, "branches", items, branch, NULL, &opts, &batch, err);
+}
+
 /* Some of everything, and of its failures. A third is suspended and invoked again. */
 static enum durable_rc mix(struct durable_ctx *ctx, struct json_object *in, void *arg,
                            struct json_object **out, struct durable_error *err)
@@ -66,6 +86,7 @@ static enum durable_rc mix(struct durable_ctx *ctx, struct json_object *in, void
     DURABLE_TRY(durable_wait_for_condition(ctx, NULL, settled, in, NULL, NULL, err));
     if (n % 3 == 0)
         DURABLE_TRY(durable_wait(ctx, NULL, 1, err));
+    DURABLE_TRY(branches(ctx, in, err));
     return durable_child(ctx, "inner", inner, in, NULL, NULL, out, err);
 }
 
