@@ -93,6 +93,10 @@ UNIT_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 INTEGRATION_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(INTEGRATION_SRC))
 TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(HARNESS_SRC)
 
+# Plain programs for the thread sanitizer.
+RACE_SRC := $(sort $(wildcard tests/race/*.c))
+RACE_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(RACE_SRC))
+
 # Programs of storms and measurements have a main(); what is beside them they share.
 BENCH_MAIN := $(addprefix tests/bench/,engine_stub.c receiver_storm.c bare_server.c receiver_load.c local_flow.c)
 BENCH_SRC := $(filter-out $(BENCH_MAIN),$(sort $(wildcard tests/bench/*.c)))
@@ -107,7 +111,7 @@ CONFORMANCE_BIN := $(BUILD)/tests/conformance/functions $(BUILD)/tests/conforman
 EXAMPLES_SRC := $(sort $(wildcard examples/*.c))
 EXAMPLES_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLES_SRC))
 
-ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
+ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
 	$(EXAMPLES_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
@@ -195,6 +199,9 @@ $(call objects,$(EXAMPLES_SRC)): ALL_CFLAGS += -idirafter shared/durable
 $(EXAMPLES_BIN): $(BUILD)/examples/%: $(OBJ)/examples/%.o $(BUILD)/lib/libdurable.a
 	$(call link,)
 
+$(RACE_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBS)
+	$(call link,)
+
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
 .PHONY: examples
@@ -211,7 +218,7 @@ up: all ## start everything and keep it running; prints the URLs and commands to
 
 # ---- test --------------------------------------------------------------------------------------
 .PHONY: tests
-tests: $(UNIT_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(BINARIES) ## build the tests
+tests: $(UNIT_BIN) $(RACE_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(BINARIES) ## build the tests
 
 .PHONY: test
 test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)
@@ -220,6 +227,15 @@ ifeq ($(SANITIZE),)
 	@tests/run $(BUILD)/tests build/address-undefined/tests
 else
 	@tests/run $(BUILD)/tests
+endif
+
+.PHONY: race
+race: ## drive what runs on threads under the thread sanitizer
+ifneq ($(SANITIZE),thread)
+	@$(MAKE) --no-print-directory SANITIZE=thread race
+else
+race: $(RACE_BIN)
+	@set -e; for p in $(RACE_BIN); do TSAN_OPTIONS=halt_on_error=1 $$p; done
 endif
 
 .PHONY: check
