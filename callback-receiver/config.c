@@ -34,6 +34,8 @@ static int with_table(struct config *c, use_fn *use, void *arg)
           1000000, "N", "of one address; 0: no limit, for behind a gateway" },
         { "max-buffered-mib", "MAX_BUFFERED_MIB", OPT_INT, &c->max_buffered_mib, "128", 2, 65536,
           "MIB", "bodies that are being received, all together" },
+        { "max-queued-mib", "MAX_QUEUED_MIB", OPT_INT, &c->max_queued_mib, "64", 1, 65536, "MIB",
+          "bodies that wait for the store, all together; more is answered 429" },
         { "delivery-threads", "DELIVERY_THREADS", OPT_INT, &c->delivery_threads, "8", 1, 64, "N",
           "calls to Lambda at once" },
         { "retry-base-ms", "RETRY_BASE_MS", OPT_INT, &c->retry_base_ms, "200", 1, 3600000, "MS",

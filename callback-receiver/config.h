@@ -18,6 +18,7 @@ struct config {
     int64_t max_connections;
     int64_t max_per_peer;
     int64_t max_buffered_mib;
+    int64_t max_queued_mib;
     int64_t delivery_threads;
     int64_t retry_base_ms;
     int64_t retry_cap_ms;

@@ -62,8 +62,9 @@ static int open_store(struct receiver *r, const struct config *cfg, struct log *
         return -1;
     struct store_op start = { .action = STORE_START, .now_ms = clock_wall_ms(clock_system()) };
     struct store_op *ops[] = { &start };
+    const struct writer_limits limits = { .max_bytes = (size_t)cfg->max_queued_mib << 20 };
     if (store_run(stores[0], ops, 1, err) == 0)
-        r->writer = writer_start(stores, n, NULL, log, err);
+        r->writer = writer_start(stores, n, &limits, log, err);
     if (r->writer)
         writer_observe(r->writer, &r->metrics.commit_time);
     else

@@ -29,9 +29,9 @@ struct question {
     const struct entry *entry;
     struct store_op op;
     struct store_op *again; /* a page that is delivered again: one a callback */
-    size_t waiting;         /* of those, on the writer's thread */
-    size_t redelivered;
-    bool failed;
+    atomic_size_t waiting;  /* of those */
+    atomic_size_t redelivered;
+    atomic_bool failed;
 };
 
 /* False: not answered yet. */
@@ -163,10 +163,12 @@ static void answer_page(struct question *q)
 static void one_redelivered(struct store_op *op, const struct error *err, void *arg)
 {
     struct question *q = arg;
-    q->failed |= err != NULL;
-    q->redelivered += !err && op->verdict == CALLBACK_DONE;
+    if (err)
+        atomic_store(&q->failed, true);
+    else if (op->verdict == CALLBACK_DONE)
+        atomic_fetch_add(&q->redelivered, 1);
     store_op_release(op);
-    if (--q->waiting > 0)
+    if (atomic_fetch_sub(&q->waiting, 1) > 1)
         return;
     answer_page(q);
     question_free(q);

@@ -71,6 +71,12 @@ static void make_env(struct rig *r, const char *const *more)
 }
 
 static enum rig_store chosen;
+static const char *const *run_as;
+
+void rig_run_as(const char *const *argv)
+{
+    run_as = argv;
+}
 
 bool rig_on(enum rig_store store)
 {
@@ -107,7 +113,8 @@ static struct rig *start(struct rig *first, const char *const *env)
     make_env(r, env);
     auto_free char *path = mem_printf("%s/callback-receiver", bin_dir());
     const char *argv[] = { path, NULL };
-    r->program = program_start(argv, (const char *const *)r->env, r->log, &err);
+    r->program = program_start(run_as ? run_as : argv, (const char *const *)r->env, r->log, &err);
+    run_as = NULL;
     cr_assert_not_null(r->program, "%s", err.msg);
     await_ready(r);
     return r;

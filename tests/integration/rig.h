@@ -55,6 +55,8 @@ struct rig;
  * there.
  */
 struct rig *rig_start(const char *const *env);
+/* The next rig_start runs this (NULL-ended, borrowed) in place of the receiver alone. */
+void rig_run_as(const char *const *argv);
 /* Another receiver with the same Redis and the same Lambda, which stay `first`'s: stop it before.
  */
 struct rig *rig_join(struct rig *first, const char *const *env);
