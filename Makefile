@@ -263,6 +263,47 @@ chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full
 bench: all $(BENCH_BIN) ## measure, beside the peers that are there (tests/bench/run NAME... for some)
 	@tests/bench/run
 
+# ---- install -----------------------------------------------------------------------------------
+# One object a library, with every name but the public ones made local: nothing of ours can clash
+# with a program's own names. The testing library has its own copy of the small helpers; of the
+# SDK's inside it calls invocation_run alone, under a name that says whose it is.
+PREFIX ?= /usr/local
+LIBDIR ?= lib
+DESTDIR ?=
+INSIDE := --redefine-sym invocation_run=durable_private_invocation_run
+PUBLIC := $(BUILD)/install
+$(PUBLIC)/libdurable.a: $(call objects,$(call sources,shared/durable)) $(BUILD)/lib/libdurable.a
+	@mkdir -p $(@D)
+	@printf '  PUB  %s\n' $@
+	@$(CC) -r -nostdlib $(filter-out -pie -pthread -Wl%,$(ALL_LDFLAGS)) -o $(@:.a=.o) $(filter %.o,$^) $(filter %.a,$^)
+	@$(OBJCOPY) $(INSIDE) --wildcard --keep-global-symbol='durable_*' $(@:.a=.o)
+	@rm -f $@ && $(AR) rcs $@ $(@:.a=.o)
+$(PUBLIC)/libdurable-testing.a: $(call objects,$(TESTING_SRC)) $(PUBLIC)/base.a
+	@printf '  PUB  %s\n' $@
+	@$(CC) -r -nostdlib $(filter-out -pie -pthread -Wl%,$(ALL_LDFLAGS)) -o $(@:.a=.o) $(filter %.o,$^) $(filter %.a,$^)
+	@$(OBJCOPY) $(INSIDE) --wildcard --keep-global-symbol='durable_test_*' $(@:.a=.o)
+	@rm -f $@ && $(AR) rcs $@ $(@:.a=.o)
+$(PUBLIC)/base.a: $(call objects,$(call sources,shared/base))
+	$(archive)
+OBJCOPY ?= objcopy
+VERSION := $(shell sed -n 's/.*VERSION "\(.*\)"/\1/p' shared/base/version.h)
+PC := sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e '/^\#/d'
+
+.PHONY: install
+install: $(PUBLIC)/libdurable.a $(PUBLIC)/libdurable-testing.a ## install the durable SDK: headers, libraries, pkg-config files (PREFIX, LIBDIR, DESTDIR)
+	@install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig'
+	@install -m 644 shared/durable/durable.h '$(DESTDIR)$(PREFIX)/include/durable.h'
+	@sed 's|#include "shared/durable/durable.h"|#include <durable.h>|' shared/durable/durable_testing.h \
+		>'$(DESTDIR)$(PREFIX)/include/durable_testing.h'
+	@install -m 644 $(PUBLIC)/libdurable.a $(PUBLIC)/libdurable-testing.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'
+	@for p in durable durable-testing; do \
+		$(PC) shared/durable/$$p.pc.in >'$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/'$$p.pc; done
+
+.PHONY: uninstall
+uninstall: ## remove what make install has put there
+	@cd '$(DESTDIR)$(PREFIX)' && rm -f include/durable.h include/durable_testing.h $(LIBDIR)/libdurable.a \
+		$(LIBDIR)/libdurable-testing.a $(LIBDIR)/pkgconfig/durable.pc $(LIBDIR)/pkgconfig/durable-testing.pc
+
 # ---- checks ------------------------------------------------------------------------------------
 .PHONY: lint
 lint: check-style ## style and static checks
