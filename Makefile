@@ -304,6 +304,35 @@ uninstall: ## remove what make install has put there
 	@cd '$(DESTDIR)$(PREFIX)' && rm -f include/durable.h include/durable_testing.h $(LIBDIR)/libdurable.a \
 		$(LIBDIR)/libdurable-testing.a $(LIBDIR)/pkgconfig/durable.pc $(LIBDIR)/pkgconfig/durable-testing.pc
 
+# ---- deployment --------------------------------------------------------------------------------
+.PHONY: check-deploy
+check-deploy: tests ## templates and compose file: lint, references, variables, permissions
+	@if python3 -c 'import yaml' 2>/dev/null; then \
+		BIN_DIR=$(BUILD)/bin tests/deploy/check.py && TESTS_DIR=$(BUILD)/tests/integration tests/deploy/iam.py; \
+	else echo 'skipped: no python3 with yaml (python3-yaml)'; fi
+
+template-zip.yaml: template.yaml tests/deploy/zip-template
+	@tests/deploy/zip-template >$@
+
+.PHONY: zip
+zip: static template-zip.yaml ## the launcher as a zip file for provided.al2023: build/launcher.zip
+	@mkdir -p build/zip
+	@cp build/static/bin/bootstrap build/zip/bootstrap
+	@strip build/zip/bootstrap
+	@rm -f build/launcher.zip
+	@python3 -c 'import zipfile; i = zipfile.ZipInfo("bootstrap", (2000, 1, 1, 0, 0, 0)); i.external_attr = 0o755 << 16; \
+		i.compress_type = zipfile.ZIP_DEFLATED; zipfile.ZipFile("build/launcher.zip", "w").writestr(i, open("build/zip/bootstrap", "rb").read())'
+	@ls -l build/launcher.zip
+
+.PHONY: images
+images: ## build the four container images
+	@for i in launcher callback-receiver container:job local:local-aws; do \
+		docker build -f "$${i%%:*}/Dockerfile" -t "lambda-ecs-durable/$${i##*:}" . || exit 1; done
+
+.PHONY: compose-test
+compose-test: ## docker-compose.yml with everything killed in mid-work (needs a Docker engine)
+	@tests/compose/run
+
 # ---- checks ------------------------------------------------------------------------------------
 .PHONY: lint
 lint: check-style ## style and static checks

@@ -13,6 +13,7 @@
 #define JUDGE_LIMIT 100  /* of one transaction */
 #define PURGE_MS    60000
 #define PURGE_LIMIT 500
+#define TELL_MS     60000
 #define WAITED_MAX  1024
 
 struct liveness {
@@ -91,6 +92,19 @@ static void look_for_waiters(struct liveness *l)
     free(ops);
 }
 
+static void tell_queue(struct liveness *l)
+{
+    struct store_op op = { .action = STORE_COUNT };
+    if (run(l, &op) == 0) {
+        int64_t oldest_ms = op.oldest_ms ? op.now_ms - op.oldest_ms : 0;
+        log_info(l->cfg.log, log_event("queue"), log_int("pending", op.counts[CALLBACK_PENDING]),
+                 log_int("accepted", op.counts[CALLBACK_ACCEPTED]),
+                 log_int("dead", op.counts[CALLBACK_DEAD]),
+                 log_int("oldestSeconds", oldest_ms > 0 ? oldest_ms / 1000 : 0));
+    }
+    store_op_release(&op);
+}
+
 /* True: asked to stop. */
 static bool wait_tick(struct liveness *l)
 {
@@ -109,7 +123,7 @@ static void *loop(void *arg)
     struct liveness *l = arg;
     /* The wall clock is watched: it goes on while a machine sleeps, as the jobs may have. */
     int64_t heard_ms = clock_wall_ms(clock_system());
-    int64_t purged_ms = 0;
+    int64_t purged_ms = 0, told_ms = 0;
     while (!wait_tick(l)) {
         int64_t now = clock_wall_ms(clock_system());
         bool held_up = now - heard_ms > HELD_UP_MS;
@@ -125,6 +139,10 @@ static void *loop(void *arg)
             look_for_waiters(l);
         if (now - purged_ms >= PURGE_MS && run_plain(l, STORE_PURGE, PURGE_LIMIT) == 0)
             purged_ms = now;
+        if (now - told_ms >= TELL_MS) {
+            tell_queue(l);
+            told_ms = now;
+        }
     }
     return NULL;
 }

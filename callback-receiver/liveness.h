@@ -1,6 +1,9 @@
 /* liveness.h - judges silent jobs, says when heartbeats to Lambda are due, and forgets callbacks
  * whose life is over.
  *
+ * Once a minute it logs how the store's work stands, {"event":"queue","pending","accepted","dead",
+ * "oldestSeconds"}: where nobody scrapes the metrics, alarms are made of that.
+ *
  * Silence counts only while the receiver could hear: after its start, and whenever it was held up
  * itself (the store away, the process stopped), all jobs get their whole heartbeat period again. */
 #ifndef RECEIVER_LIVENESS_H

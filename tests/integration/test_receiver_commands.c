@@ -343,3 +343,25 @@ Test(doctor, of_a_store_on_redis)
     diagnose(r, NULL, 0, "0 failed");
     rig_stop(r);
 }
+
+RIG_TEST(queue, is_logged_with_its_dead_reports_at_the_start_for_alarms)
+{
+    struct rig *r = rig_start(NULL);
+    make_dead(r, 3);
+    /* Told at the start and every minute. */
+    rig_kill(r);
+    rig_restart(r);
+    int64_t until = clock_mono_ms(clock_system()) + 30000;
+    for (;;) {
+        auto_free char *log = rig_log(r);
+        const char *line =
+            strstr(log, "\"event\":\"queue\",\"pending\":0,\"accepted\":0,\"dead\":3");
+        if (line) {
+            cr_assert_not_null(strstr(line, "\"oldestSeconds\":0}"), "%s", line);
+            break;
+        }
+        cr_assert(clock_mono_ms(clock_system()) < until, "%s", log);
+        clock_sleep_ms(clock_system(), 50);
+    }
+    rig_stop(r);
+}
