@@ -5,6 +5,28 @@
 
 #include "tests/integration/world.h"
 
+/* No task was made before the one before it had stopped. */
+static void one_after_the_other(struct world *w, const char *id, size_t count)
+{
+    struct error err = { 0 };
+    auto_answer struct api_answer a = { 0 };
+    auto_free char *path = mem_printf("/workflows/%s?include=tasks", id);
+    cr_assert_eq(api_send(w->api, "GET", path, NULL, NULL, &a, &err), 0, "%s", err.msg);
+    struct json_object *tasks = json_get_arr(a.json, "tasks");
+    cr_assert_eq(json_object_array_length(tasks), count, "%s", a.text);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            struct json_object *one = json_object_array_get_idx(tasks, i);
+            struct json_object *other = json_object_array_get_idx(tasks, k);
+            const char *created = json_get_str(one, "createdAt");
+            const char *begun = json_get_str(other, "createdAt");
+            const char *stopped = json_get_str(other, "stoppedAt");
+            if (i != k && strcmp(begun, created) <= 0)
+                cr_expect_leq(strcmp(stopped, created), 0, "%s", a.text);
+        }
+    }
+}
+
 Test(launcher_retry, each_attempt_is_a_task_of_its_own_behind_the_one_before)
 {
     struct world w;
@@ -16,6 +38,7 @@ Test(launcher_retry, each_attempt_is_a_task_of_its_own_behind_the_one_before)
             "\"retryOn\":[\"Task.ExitCode\"]}}");
     world_expect(&w, id, "FAILED", "Task.ExitCode", &f);
     cr_expect_eq(f.tasks, 3);
+    one_after_the_other(&w, id, 3);
     facts_release(&f);
     world_stop(&w);
 }

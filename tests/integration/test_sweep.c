@@ -353,3 +353,14 @@ Test(sweep, each_answer_of_the_receiver_to_a_failed_job_is_lost)
 {
     receiver_answers(&BAD, 4);
 }
+
+/* Asked for a held report, closed, asked once more. */
+Test(sweep, each_answer_of_the_receiver_to_a_job_that_says_nothing_is_lost)
+{
+    receiver_answers(&SILENT, 4);
+}
+
+Test(sweep, each_answer_of_the_receiver_to_two_attempts_is_lost)
+{
+    receiver_answers(&AGAIN, 7);
+}
