@@ -255,6 +255,11 @@ check-static: tests static ## the integration tests on the static programs
 	@ln -sf $(addprefix ../bin/,$(notdir $(BIN_container) $(BIN_launcher))) build/static/all
 	@TEST_BIN_DIR=build/static/all tests/run $(BUILD)/tests/integration
 
+.PHONY: many
+many: tests ## 1,000 workflows at once, and batches of 1,000 jobs that end and that are stopped
+	@MANY=1000 BIN_DIR=$(BUILD)/bin $(BUILD)/tests/integration/test_many --jobs 1
+	@BATCH=1000 BIN_DIR=$(BUILD)/bin $(BUILD)/tests/integration/test_launcher_batch --jobs 1 --filter '*/of_many*'
+
 .PHONY: chaos-receiver
 chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store
 	@tests/bench/chaos-receiver

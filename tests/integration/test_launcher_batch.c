@@ -10,10 +10,11 @@
 #include "shared/base/opts.h"
 #include "tests/integration/world.h"
 
-#define LARGE      60
-#define LARGE_MAX  1000
-#define OPERATIONS 3000 /* that an execution may have */
-#define SH(script) "{\"command\":[\"sh\",\"-c\",\"" script "\"]}"
+#define LARGE       60
+#define LARGE_MAX   1000
+#define OPERATIONS  3000 /* that an execution may have */
+#define PATIENCE_MS 300000
+#define SH(script)  "{\"command\":[\"sh\",\"-c\",\"" script "\"]}"
 
 static void start(struct world *w, int execution_timeout_s)
 {
@@ -56,7 +57,7 @@ static struct json_object *children(struct world *w, const char *id)
 /* Waits until `count` tasks of the stack run. */
 static void wait_for_tasks(struct world *w, size_t count)
 {
-    int64_t until_ms = clock_mono_ms(clock_system()) + 60000;
+    int64_t until_ms = clock_mono_ms(clock_system()) + PATIENCE_MS;
     for (;;) {
         struct error err = { 0 };
         auto_answer struct api_answer a = { 0 };
@@ -78,7 +79,7 @@ static void wait_for_tasks(struct world *w, size_t count)
 /* Waits until none of the executions runs, and checks how they ended. */
 static void all_stopped(struct world *w, struct json_object *arns)
 {
-    int64_t until_ms = clock_mono_ms(clock_system()) + 60000;
+    int64_t until_ms = clock_mono_ms(clock_system()) + PATIENCE_MS;
     for (size_t i = 0; i < json_object_array_length(arns); i++) {
         const char *arn = json_object_get_string(json_object_array_get_idx(arns, i));
         for (;;) {
@@ -320,5 +321,33 @@ Test(launcher_batch, of_many_jobs_ends_right_with_some_of_them_failing)
     cr_expect_leq(operations, 2 * (int)count + 10);
     cr_expect_lt(operations, OPERATIONS);
     world_no_task_runs(&w);
+    world_stop(&w);
+}
+
+/* By the console, so that the handler events has all to do. */
+Test(launcher_batch, of_many_jobs_that_is_stopped_in_the_middle_leaves_nothing_running)
+{
+    struct world w;
+    struct error err = { 0 };
+    size_t count = large();
+    start(&w, 0);
+    auto_buf struct buf body = BUF_INIT(1 << 20);
+    buf_printf(&body,
+               "{\"pattern\":\"batch\",\"maxConcurrency\":%zu,\"task\":"
+               "{\"taskDefinition\":\"plain\",\"command\":[\"sleep\",\"3600\"]},\"tasks\":[{}",
+               count / 2);
+    for (size_t i = 1; i < count; i++)
+        buf_add_str(&body, ",{}");
+    buf_add_str(&body, "]}");
+    auto_free char *id = world_post(&w, buf_str(&body));
+    auto_free char *arn = world_arn(id);
+    wait_for_tasks(&w, count / 4);
+    cr_assert_eq(lambda_stop(w.aws, arn, NULL, NULL, &err), 0, "%s", err.msg);
+    auto_json struct json_object *arns = children(&w, id);
+    cr_expect_geq(json_object_array_length(arns), count / 4);
+    all_stopped(&w, arns);
+    world_no_task_runs(&w);
+    auto_json struct json_object *end = world_end(&w, id);
+    cr_expect_str_eq(json_get_str(end, "status"), "STOPPED");
     world_stop(&w);
 }

@@ -9,7 +9,7 @@
 #include "shared/aws/lambda_client.h"
 #include "shared/token/token.h"
 
-#define END_MS   60000
+#define END_MS   180000
 #define SOON_MS  20000
 #define PAUSE_MS 20
 
