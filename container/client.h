@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "container/report.h"
+#include "container/wire.h"
 #include "shared/base/error.h"
 
 struct client;
@@ -38,6 +39,9 @@ struct reply {
  * ANSWER_CANCELLED. */
 struct client *client_new(const char *url, const char *token, const atomic_bool *cancel,
                           struct error *err) CHECKED;
+/* For calls that another callback-run makes, which listens at `path` (borrowed) and has the token.
+ */
+struct client *client_new_socket(const char *path) CHECKED;
 void client_free(struct client *c);
 
 /* `json` may be NULL: nothing but a sign of life. */
@@ -47,6 +51,11 @@ void client_report(struct client *c, const struct report *report, int64_t timeou
 /* *text (for free(), NUL-terminated) is set where the answer is OK and has a body. */
 void client_input(struct client *c, int64_t timeout_ms, char **text, size_t *len,
                   struct reply *reply);
+
+/* One call as it is. 0 and *answer (zeroed before; its body is the caller's) whatever the status;
+ * -1 where none came. */
+int client_call(struct client *c, const struct wire_request *req, struct wire_answer *answer,
+                struct error *err) CHECKED;
 
 enum answer client_answer_of(int status);
 

@@ -106,13 +106,11 @@ int command_start(struct command *c, const struct command_spec *spec, struct err
 
 void command_signal(const struct command *c, int number)
 {
-    if (c->pid > 0)
-        kill(-c->pid, number);
-}
-
-bool command_group_alive(const struct command *c)
-{
-    return c->pid > 0 && (kill(-c->pid, 0) == 0 || errno == EPERM);
+    if (c->pid <= 0)
+        return;
+    kill(-c->pid, number);
+    if (number == SIGTERM || number == SIGINT)
+        kill(-c->pid, SIGCONT);
 }
 
 void command_reap(struct command *c)
@@ -123,8 +121,10 @@ void command_reap(struct command *c)
         pid_t pid = wait4(-1, &status, WNOHANG, &usage);
         if (pid < 0 && errno == EINTR)
             continue;
-        if (pid <= 0)
+        if (pid <= 0) {
+            c->alone = pid < 0 && errno == ECHILD;
             return;
+        }
         if (pid != c->pid || c->ended)
             continue;
         c->ended = true;

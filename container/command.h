@@ -15,6 +15,7 @@
 struct command {
     pid_t pid; /* also its process group; 0: not started */
     bool ended;
+    bool alone;      /* by the last command_reap: this process has no child at all */
     int wait_status; /* as from waitpid, once it has ended */
     int64_t max_rss_bytes;
     bool has_terminal; /* private */
@@ -31,10 +32,11 @@ struct command_spec {
  * ERR_IO where there is no process to be had. Signals that the caller blocked are unblocked in the
  * command. */
 int command_start(struct command *c, const struct command_spec *spec, struct error *err) CHECKED;
-/* To every process of its group; nothing where there is none. */
+/* To every process of its group; nothing where there is none. One that is suspended is woken up to
+ * see a signal that is to end it. */
 void command_signal(const struct command *c, int number);
-bool command_group_alive(const struct command *c);
-/* Reaps every child that has ended, the command's orphans too. Call it at each SIGCHLD. */
+/* Reaps every child that has ended, the command's orphans too, and notes whether there are others.
+ * Call it at each SIGCHLD. */
 void command_reap(struct command *c);
 /* Makes orphans of the command children of this process, as they are for the first process of a
  * container anyway. */

@@ -9,7 +9,7 @@
 #define URL_MAX   2000
 #define TOKEN_MAX 4096
 #define JOB_MAX   256
-#define TABLE_MAX 20
+#define TABLE_MAX 24
 
 struct table {
     struct opt items[TABLE_MAX];
@@ -23,6 +23,12 @@ static void fill_table(struct table *t, struct config *cfg)
           "this job's callback" },
         { NULL, "CALLBACK_TOKEN", OPT_SECRET, &cfg->token, NULL, 0, 0, NULL,
           "the token that goes with it" },
+        { NULL, "CALLBACK_SOCKET", OPT_STR, &cfg->socket, NULL, 0, 0, NULL,
+          "of a callback-run above that has the token; it sets this itself" },
+        { NULL, "CALLBACK_INPUT_FILE", OPT_STR, &cfg->input_file, NULL, 0, 0, NULL,
+          "where it has put the input; it sets this itself" },
+        { "hide-token", NULL, OPT_BOOL, &cfg->hide_token, "false", 0, 0, NULL,
+          "keep the token from the command, whose calls then go through a socket" },
         { "no-callback", "CALLBACK_DISABLED", OPT_BOOL, &cfg->no_callback, "false", 0, 0, NULL,
           "run the command and report to nobody" },
         { "job", "JOB_NAME", OPT_STR, &cfg->job, NULL, 0, 0, "NAME",
@@ -31,8 +37,12 @@ static void fill_table(struct table *t, struct config *cfg)
           "a heartbeat every third of this; 0: none" },
         { "stop-timeout", "STOP_TIMEOUT_SECONDS", OPT_INT, &cfg->stop_timeout_s, "30", 1, 86400,
           "SECONDS", "from SIGTERM until everything is over and reported" },
-        { "report-deadline", NULL, OPT_INT, &cfg->report_deadline_s, "3600", 1, 604800, "SECONDS",
-          "how long the final report is retried" },
+        { "report-deadline", NULL, OPT_INT, &cfg->report_deadline_s, "0", 0, 604800, "SECONDS",
+          "how long the final report is retried; 0: while the token lives" },
+        { "timeout", NULL, OPT_INT, &cfg->timeout_s, "0", 0, 31622400, "SECONDS",
+          "how long the command may run; 0: without limit" },
+        { "max-output", NULL, OPT_INT, &cfg->max_output, "0", 0, INT64_MAX, "BYTES",
+          "how much it may write to stdout and stderr together; 0: without limit" },
         { "result", NULL, OPT_STR, &cfg->result_word, "auto", 0, 0, "WHERE",
           "last-line, file, stdout (all of it), none; auto: the file if written, else the last "
           "line" },
@@ -58,6 +68,7 @@ static void fill_table(struct table *t, struct config *cfg)
         .synopsis = "[options] -- [command [argument...]]\n"
                     "       callback-run [options] heartbeat\n"
                     "       callback-run [options] progress 0.4 [message]\n"
+                    "       callback-run [options] input [pointer]\n"
                     "       callback-run [options] success [result]\n"
                     "       callback-run [options] failure [type [message]]",
         .about =
@@ -66,7 +77,9 @@ static void fill_table(struct table *t, struct config *cfg)
             "Without a command it does the sample's job (MESSAGE, PROCESSING_TIME). The other\n"
             "forms make one call and are for scripts that report by themselves.\n\n"
             "The exit status is the command's own, 128 + signal where one ended it; 64: used\n"
-            "wrongly; 74: the report could not be delivered; 75: the workflow no longer waits.",
+            "wrongly; 66: no input; 71: nothing could be started; 74: the report could not be\n"
+            "delivered; 75: the workflow no longer waits; 124: --timeout; 126, 127: the command\n"
+            "cannot be executed, is not there; 153: --max-output.",
         .table = t->items,
         .count = ARRAY_LEN(items),
     };
@@ -85,8 +98,8 @@ static const struct {
     int least, most; /* arguments */
 } subcommands[] = {
     { "heartbeat", ACTION_HEARTBEAT, 0, 0 }, { "progress", ACTION_PROGRESS, 1, 2 },
-    { "success", ACTION_SUCCESS, 0, 1 },     { "failure", ACTION_FAILURE, 0, 2 },
-    { "sample", ACTION_SAMPLE, 0, -1 },
+    { "input", ACTION_INPUT, 0, 1 },         { "success", ACTION_SUCCESS, 0, 1 },
+    { "failure", ACTION_FAILURE, 0, 2 },     { "sample", ACTION_SAMPLE, 0, -1 },
 };
 
 /* `at` is the first argument that is no flag. A command comes behind "--", so that no command's
@@ -123,11 +136,15 @@ static bool printable(const char *s)
 
 static int check_callback(struct config *cfg, struct error *err)
 {
+    if (cfg->action == ACTION_INPUT && cfg->input_file)
+        return 0;
     if (cfg->no_callback) {
         if (cfg->action != ACTION_RUN)
             return error_set(err, ERR_INVALID, 0, "--no-callback: there is nobody to call then");
         return 0;
     }
+    if (cfg->action != ACTION_RUN && !cfg->token && cfg->socket)
+        return 0;
     if (!cfg->url)
         return error_set(err, ERR_INVALID, 0,
                          "CALLBACK_URL is not set: whom should the result be reported to? "

@@ -9,6 +9,11 @@
 #define PAUSE_MS  20    /* at least between two tries: full jitter may give 0 */
 #define ENOUGH_MS 50    /* left for a try to make sense */
 
+int64_t delivery_deadline(int64_t now_ms, int64_t seconds)
+{
+    return seconds > 0 ? now_ms + seconds * 1000 : INT64_MAX / 2; /* far, and safe to add to */
+}
+
 int64_t delivery_timeout_ms(const struct delivery *d, int64_t now_ms)
 {
     int64_t left = d->deadline_ms - now_ms;

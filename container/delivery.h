@@ -25,6 +25,9 @@ struct delivery {
     unsigned failures;
 };
 
+/* The deadline that is `seconds` from now; 0: none, it is tried until the receiver refuses the
+ * token. */
+int64_t delivery_deadline(int64_t now_ms, int64_t seconds);
 /* What `reply`, which came at `now_ms`, means: an end, or DELIVERY_PENDING and in *due_ms when to
  * try again. */
 enum delivery_end delivery_next(struct delivery *d, const struct reply *reply, int64_t now_ms,

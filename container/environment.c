@@ -43,3 +43,11 @@ void environment_set(struct environment *e, const char *name, const char *value)
     e->vars[n] = mem_printf("%s=%s", name, value);
     e->vars[n + 1] = NULL;
 }
+
+void environment_wipe(char *const *vars, const char *name)
+{
+    size_t len = strlen(name);
+    for (char *const *p = vars; *p; p++)
+        if (strncmp(*p, name, len) == 0 && (*p)[len] == '=')
+            mem_wipe(*p + len + 1, strlen(*p + len + 1));
+}

@@ -15,4 +15,8 @@ void environment_release(struct environment *e);
 /* Sets NAME, or removes it where `value` is NULL. */
 void environment_set(struct environment *e, const char *name, const char *value);
 
+/* Overwrites NAME's value in `vars`, this process's own, so that nobody can read it in
+ * /proc/PID/environ. */
+void environment_wipe(char *const *vars, const char *name);
+
 #endif

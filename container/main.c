@@ -1,10 +1,12 @@
 /* callback-run: the program inside the task. See README.md, and --help. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "container/calls.h"
 #include "container/config.h"
+#include "container/environment.h"
 #include "container/exits.h"
 #include "container/fds.h"
 #include "container/run.h"
@@ -12,11 +14,21 @@
 #include "shared/aws/http.h"
 #include "shared/base/opts.h"
 
+/* The command has this process's user and may look into it: at its environment in /proc, and at its
+ * memory as a debugger. */
+static void hide_token(void)
+{
+    environment_wipe(environ, "CALLBACK_TOKEN");
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 static int with_network(const struct config *cfg, const struct fds *fds, struct log *log,
                         struct error *err)
 {
     bool abandoned = false;
     int status;
+    if (cfg->hide_token)
+        hide_token();
     if (!cfg->no_callback)
         http_global_init();
     if (cfg->action == ACTION_RUN) {

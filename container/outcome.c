@@ -26,8 +26,24 @@ static bool stopped(const struct outcome *o)
     return o->number == o->stop_signal || (o->killed && o->number == SIGKILL);
 }
 
+/* Whether lack of memory is behind the end: it was killed, and not by us, or it failed after one of
+ * its processes was. */
+static bool out_of_memory(const struct outcome *o)
+{
+    if (o->oom_kills == 0)
+        return false;
+    return o->end == OUTCOME_SIGNALED ? o->number == SIGKILL && !stopped(o)
+                                      : o->end == OUTCOME_EXITED && o->number != 0;
+}
+
 static const char *error_type(const struct outcome *o)
 {
+    if (o->timeout_s > 0)
+        return "Task.Timeout";
+    if (o->max_output > 0)
+        return "Task.OutputTooLarge";
+    if (out_of_memory(o))
+        return "Task.OutOfMemory";
     if (stopped(o))
         return "Task.Stopped";
     switch (o->end) {
@@ -51,6 +67,18 @@ static const char *error_type(const struct outcome *o)
 static char *error_message(const struct outcome *o)
 {
     const char *stop = outcome_signal_name(o->stop_signal);
+    if (o->timeout_s > 0)
+        return mem_printf("stopped because it ran longer than %lld s%s", (long long)o->timeout_s,
+                          o->killed ? "; SIGTERM did not end it" : "");
+    if (o->max_output > 0)
+        return mem_printf("stopped because it wrote more than %lld bytes",
+                          (long long)o->max_output);
+    if (out_of_memory(o) && o->end == OUTCOME_SIGNALED)
+        return mem_dup("killed by the kernel: the container has no more memory");
+    if (out_of_memory(o))
+        return mem_printf("exit status %d after the kernel killed a process of the container: it "
+                          "has no more memory",
+                          o->number);
     switch (o->end) {
     case OUTCOME_EXITED:
         return mem_printf("exit status %d", o->number);
@@ -85,6 +113,8 @@ static char *error_data(const struct outcome *o, size_t size, size_t errors_max)
         buf_printf(&b, "\"signal\":%d,", o->stop_signal);
     else
         buf_printf(&b, "\"exitCode\":%d,", outcome_exit_status(o));
+    if (o->oom_kills > 0)
+        buf_printf(&b, "\"oomKills\":%lld,", (long long)o->oom_kills);
     if (size > 0)
         buf_printf(&b, "\"resultBytes\":%zu,", size);
     if (o->errors_len > 0 && errors_max > 0) {
@@ -127,7 +157,7 @@ void outcome_too_large(const struct outcome *o, size_t size, struct report *out)
 
 void outcome_report(const struct outcome *o, const struct result *result, struct report *out)
 {
-    if (o->end != OUTCOME_EXITED || o->number != 0) {
+    if (o->end != OUTCOME_EXITED || o->number != 0 || o->timeout_s > 0 || o->max_output > 0) {
         auto_free char *message = error_message(o);
         fail(o, error_type(o), message, 0, out);
     } else if (result->state == RESULT_PRESENT) {
@@ -141,6 +171,10 @@ void outcome_report(const struct outcome *o, const struct result *result, struct
 
 int outcome_exit_status(const struct outcome *o)
 {
+    if (o->timeout_s > 0)
+        return EXIT_TIMEOUT;
+    if (o->max_output > 0)
+        return 128 + SIGXFSZ;
     switch (o->end) {
     case OUTCOME_EXITED:
         return o->number;

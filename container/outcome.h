@@ -5,6 +5,10 @@
  *     by a signal                        Task.Signal                   128 + signal
  *     by the signal that asked for a stop, or killed because it did not heed it
  *                                        Task.Stopped                  128 + signal
+ *     it ran longer than --timeout       Task.Timeout                  124, as timeout(1) has it
+ *     it wrote more than --max-output    Task.OutputTooLarge           153, 128 + SIGXFSZ
+ *     the kernel killed it, or a child without which it failed, for lack of memory
+ *                                        Task.OutOfMemory              its own status
  *     no such command                    Task.NotFound                 127
  *     a file that cannot be executed     Task.NotExecutable            126
  *     no process to be had               Task.StartFailed              71
@@ -36,6 +40,9 @@ struct outcome {
     int number;         /* exit status, or signal */
     int stop_signal;    /* what was passed on to it before it ended; 0: nothing */
     bool killed;        /* it did not heed that and was sent SIGKILL */
+    int64_t timeout_s;  /* it was stopped because it ran longer than that; 0: it was not */
+    int64_t max_output; /* it was stopped because it wrote more bytes than that; 0: it was not */
+    int64_t oom_kills;  /* of this container's processes while it ran */
     const char *detail; /* for an end without a process: why; may be NULL */
     const char *job;    /* may be NULL */
     const char *errors; /* the end of what it wrote to standard error */

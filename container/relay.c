@@ -119,15 +119,15 @@ static bool take(struct relay *r)
         close_in(r);
         return false;
     }
-    r->sink(r->arg, chunk, (size_t)n);
-    if (r->dropping)
+    size_t pass = r->sink(r->arg, chunk, (size_t)n);
+    if (r->dropping || pass == 0)
         return true;
     if (r->done > 0) { /* what is left of the queue goes to its beginning */
         memmove(r->queue.data, r->queue.data + r->done, pending(r));
         r->queue.len -= r->done;
         r->done = 0;
     }
-    buf_add(&r->queue, chunk, (size_t)n);
+    buf_add(&r->queue, chunk, pass);
     return true;
 }
 

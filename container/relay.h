@@ -13,7 +13,8 @@
 
 #include "shared/base/error.h"
 
-typedef void relay_sink(void *arg, const char *p, size_t len);
+/* Returns how many of the bytes go on to `out`: all of them, or fewer, and the rest is dropped. */
+typedef size_t relay_sink(void *arg, const char *p, size_t len);
 
 struct relay;
 

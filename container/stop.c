@@ -23,10 +23,11 @@ void stop_asked(struct stop *s, int signal, int64_t now_ms, int64_t timeout_ms)
     s->kill_ms = least(s->kill_ms, s->deadline_ms - least(REPORT_MAX_MS, timeout_ms / 3));
 }
 
-void stop_gone(struct stop *s, int64_t now_ms, int64_t timeout_ms)
+bool stop_command(struct stop *s, enum stop_cause cause, int64_t now_ms, int64_t timeout_ms)
 {
-    if (s->term_sent)
-        return;
-    s->term_sent = true;
+    if (s->cause != STOP_NO_CAUSE)
+        return false;
+    s->cause = cause;
     s->kill_ms = least(s->kill_ms, now_ms + timeout_ms);
+    return true;
 }

@@ -12,11 +12,19 @@
 
 #define STOP_NEVER INT64_MAX
 
+/* Why the command was sent SIGTERM by callback-run itself. */
+enum stop_cause {
+    STOP_NO_CAUSE,
+    STOP_GONE,    /* the workflow no longer waits */
+    STOP_TIMEOUT, /* --timeout */
+    STOP_OUTPUT,  /* --max-output */
+};
+
 /* Monotonic times, STOP_NEVER where there is no such. */
 struct stop {
-    int signal;     /* what asked for it; 0: nothing has */
-    bool term_sent; /* by us: the workflow no longer waits */
-    bool killed;    /* the command was sent SIGKILL */
+    int signal;            /* what asked for it; 0: nothing has */
+    enum stop_cause cause; /* the first of them */
+    bool killed;           /* the command was sent SIGKILL */
     int64_t kill_ms;
     int64_t report_ms;
     int64_t deadline_ms;
@@ -25,7 +33,8 @@ struct stop {
 void stop_init(struct stop *s);
 /* `signal` came. A second one changes nothing: the time runs from the first. */
 void stop_asked(struct stop *s, int signal, int64_t now_ms, int64_t timeout_ms);
-/* The workflow no longer waits: the command has as long as it would have when stopped. */
-void stop_gone(struct stop *s, int64_t now_ms, int64_t timeout_ms);
+/* The command is to end for a reason of callback-run's: it has as long as it would have when
+ * stopped. Whether SIGTERM is to be sent now: not a second time. */
+bool stop_command(struct stop *s, enum stop_cause cause, int64_t now_ms, int64_t timeout_ms);
 
 #endif

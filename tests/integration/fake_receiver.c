@@ -20,7 +20,7 @@
 #define REQUESTS_MAX 512
 #define BASE         "/v1/callbacks/public-id/"
 #define TOKEN        "v1.test.token-of-the-test"
-#define OUTPUT_MAX   (64U << 20)
+#define OUTPUT_MAX   (256U << 20)
 
 struct fake {
     struct httpd *httpd;
@@ -310,7 +310,7 @@ char *job_file(const struct job *j, const char *name)
 void job_await_file(const struct job *j, const char *name)
 {
     auto_free char *path = mem_printf("%s/%s", j->folder, name);
-    int64_t until = monotonic_ms() + 5000;
+    int64_t until = monotonic_ms() + 60000;
     while (access(path, F_OK) != 0) {
         cr_assert_lt(monotonic_ms(), until, "%s does not appear", name);
         clock_sleep_ms(clock_system(), 2);

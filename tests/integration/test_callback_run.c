@@ -54,7 +54,7 @@ Test(callback_run, reports_each_failure_with_its_type)
         struct job j;
         const struct job_setup setup = { .port = fake_port(f), .vars = LIST("JOB_NAME=resize") };
         job_start(&j, &setup, cases[i].script);
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, cases[i].status, "%s: %d, %s", cases[i].script, j.status, j.err);
         auto_json struct json_object *body = only_report(f, "failure");
         auto_json struct json_object *data = error_data(body);
@@ -86,7 +86,7 @@ Test(callback_run, reports_what_cannot_be_started)
         struct job j;
         const struct job_setup setup = { .port = fake_port(f) };
         job_start_args(&j, &setup, LIST("--", cases[i].command));
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, cases[i].status, "%s", j.err);
         auto_json struct json_object *body = only_report(f, "failure");
         cr_assert_str_eq(json_get_str(body, "errorType"), cases[i].type);
@@ -103,7 +103,7 @@ Test(callback_run, a_failure_carries_the_end_of_stderr)
     const struct job_setup setup = { .port = fake_port(f), .options = LIST("--stderr-tail=20") };
     job_start(&j, &setup,
               "echo a long beginning that is cut off >&2; echo the very end >&2; exit 1");
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     auto_json struct json_object *body = only_report(f, "failure");
     auto_json struct json_object *data = error_data(body);
     cr_assert_str_eq(json_get_str(data, "stderr"), "cut off\nthe very end\n" + 1);
@@ -152,7 +152,7 @@ Test(callback_run, finds_the_result)
         struct job j;
         const struct job_setup setup = { .port = fake_port(f), .options = cases[i].options };
         job_start(&j, &setup, cases[i].script);
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, 0, "%s: %s", cases[i].script, j.err);
         cr_assert_eq(fake_count(f, NULL), 1);
         const struct fake_request *req = fake_get(f, "success", 0);
@@ -172,7 +172,7 @@ Test(callback_run, a_result_file_from_before_is_no_result)
                                      .shell = "echo old >$FOLDER/mine; \"$@\" --result-file "
                                               "$FOLDER/mine -- sh -c 'echo fresh'; exit $?" };
     job_start_args(&j, &setup, NULL);
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 0, "%s", j.err);
     cr_assert_str_eq(fake_get(f, "success", 0)->body, "fresh");
     job_release(&j);
@@ -195,7 +195,7 @@ Test(callback_run, a_result_that_is_too_large_becomes_a_failure)
         struct job j;
         const struct job_setup setup = { .port = fake_port(f) };
         job_start(&j, &setup, cases[i].script);
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, 0, "%s", j.err);
         cr_assert_eq(fake_count(f, "success"), cases[i].refused ? 1 : 0);
         cr_assert_eq(fake_count(f, "failure"), 1);
@@ -223,7 +223,7 @@ Test(callback_run, retries_the_report_until_it_is_accepted)
         struct job j;
         const struct job_setup setup = { .port = fake_port(f) };
         job_start(&j, &setup, "echo '\"done\"'");
-        job_wait(&j, 8000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, 0, "case %zu: %s", i, j.err);
         cr_assert_eq(fake_count(f, "success"), cases[i].tries, "case %zu", i);
         for (int n = 0; n < cases[i].tries; n++)
@@ -261,7 +261,7 @@ Test(callback_run, accepts_a_definite_answer)
         struct job j;
         const struct job_setup setup = { .port = fake_port(f) };
         job_start(&j, &setup, cases[i].script);
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, cases[i].status, "case %zu: %d %s", i, j.status, j.err);
         cr_assert_eq(fake_count(f, NULL), 1, "it is not repeated");
         cr_assert(strstr(j.err, cases[i].says), "%s", j.err);
@@ -277,7 +277,7 @@ Test(callback_run, keeps_a_report_that_cannot_be_delivered)
     const struct job_setup setup = { .port = program_free_port(),
                                      .options = LIST("--report-deadline=1", "--no-input") };
     job_start(&j, &setup, "echo '{\"a\":1}'");
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 74, "%s", j.err);
     cr_assert_str_eq(j.out, "{\"a\":1}\n");
     const char *path = strstr(j.err, j.folder);
@@ -302,7 +302,7 @@ Test(callback_run, survives_a_receiver_that_comes_back)
     cr_assert_lt(monotonic_ms() - j.started_ms, 2000, "the start was held up");
     clock_sleep_ms(clock_system(), 200);
     struct fake *f = fake_start(port, NULL, "{}");
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 0, "%s", j.err);
     cr_assert(strstr(j.err, "started_without_input"));
     cr_assert_str_eq(fake_get(f, "success", 0)->body, "\"late\"");
@@ -319,7 +319,7 @@ Test(callback_run, hands_the_input_over)
     job_start(&j, &setup,
               "stat -c %a $CALLBACK_INPUT_FILE $(dirname $CALLBACK_INPUT_FILE); echo "
               "$CALLBACK_INPUT_FILE >$FOLDER/path; cat $CALLBACK_INPUT_FILE");
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 0, "%s", j.err);
     cr_assert_str_eq(fake_get(f, "success", 0)->body, input);
     cr_assert(strncmp(j.out, "600\n700\n", 8) == 0, "%s", j.out);
@@ -358,7 +358,7 @@ Test(callback_run, without_input_the_variable_is_not_set)
                                          .options = cases[i].options,
                                          .vars = LIST("CALLBACK_INPUT_FILE=/of/somebody/else") };
         job_start(&j, &setup, "echo \"<$CALLBACK_INPUT_FILE>\"");
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, cases[i].status, "case %zu: %s", i, j.err);
         cr_assert_geq(fake_count(f, "input"), cases[i].asked, "case %zu", i);
         if (cases[i].type)
@@ -377,7 +377,7 @@ Test(callback_run, without_a_command_it_does_the_samples_job)
     const struct job_setup setup = { .port = fake_port(f),
                                      .vars = LIST("MESSAGE=say \"hi\"", "PROCESSING_TIME=1") };
     job_start(&j, &setup, NULL);
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 0, "%s", j.err);
     cr_assert_geq(monotonic_ms() - j.started_ms, 1000);
     auto_json struct json_object *body = only_report(f, "success");
@@ -396,7 +396,7 @@ Test(callback_run, the_sample_refuses_a_time_that_is_none)
     struct job j;
     const struct job_setup setup = { .port = fake_port(f), .vars = LIST("PROCESSING_TIME=soon") };
     job_start(&j, &setup, NULL);
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 64);
     auto_json struct json_object *body = only_report(f, "failure");
     auto_json struct json_object *data = error_data(body);
@@ -409,13 +409,13 @@ Test(callback_run, needs_somebody_to_report_to)
 {
     struct job j;
     job_start(&j, &(struct job_setup){ 0 }, "touch $FOLDER/ran");
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 64);
     cr_assert(strstr(j.err, "CALLBACK_URL is not set"), "%s", j.err);
     cr_assert_null(job_file(&j, "ran"), "the command was not started");
     job_release(&j);
     job_start(&j, &(struct job_setup){ .options = LIST("--no-callback") }, "echo out; exit 9");
-    job_wait(&j, 5000);
+    job_wait(&j, 60000);
     cr_assert_eq(j.status, 9);
     cr_assert_str_eq(j.out, "out\n");
     job_release(&j);
@@ -474,7 +474,7 @@ Test(callback_run, makes_single_calls_for_scripts)
         struct fake *f = fake_start(0, RULES(cases[i].rule), NULL);
         struct job j;
         job_start_args(&j, &(struct job_setup){ .port = fake_port(f) }, cases[i].args);
-        job_wait(&j, 5000);
+        job_wait(&j, 60000);
         cr_assert_eq(j.status, cases[i].status, "case %zu: %d %s", i, j.status, j.err);
         if (cases[i].path) {
             cr_assert_eq(fake_count(f, cases[i].path), cases[i].times, "case %zu", i);

@@ -52,7 +52,9 @@ Test(config, reads_variables_flags_and_the_command)
     cr_assert_str_eq(l.cfg.url, strchr(URL, '=') + 1, "without the slash at its end");
     cr_assert_eq(l.cfg.heartbeat_s, 9, "a flag wins over its variable");
     cr_assert_eq(l.cfg.stop_timeout_s, 10);
-    cr_assert_eq(l.cfg.report_deadline_s, 3600);
+    cr_assert_eq(l.cfg.report_deadline_s, 0, "while the token lives");
+    cr_assert_eq(l.cfg.timeout_s, 0);
+    cr_assert_eq(l.cfg.max_output, 0);
     cr_assert_eq(l.cfg.stderr_tail, 4096);
     cr_assert_eq(l.cfg.result, RESULT_FROM_FILE);
     cr_assert_str_eq(l.cfg.job, "resize");
@@ -75,6 +77,8 @@ Test(config, tells_calls_from_commands)
         { { "progress", "0.5", "half", NULL }, ACTION_PROGRESS, 2 },
         { { "--job", "x", "success", "{}", NULL }, ACTION_SUCCESS, 1 },
         { { "failure", "My.Type", "why", NULL }, ACTION_FAILURE, 2 },
+        { { "input", NULL }, ACTION_INPUT, 0 },
+        { { "input", "/items/0", NULL }, ACTION_INPUT, 1 },
         { { "sample", "--message=x", NULL }, ACTION_SAMPLE, 1 },
     };
     const char *vars[] = { URL, TOKEN, NULL };
@@ -110,6 +114,11 @@ Test(config, says_what_is_wrong)
         { { "--what", "--" }, { URL, TOKEN }, "--what" },
         { { "true" }, { URL, TOKEN }, "true: unknown; a command to run comes behind --" },
         { { "progress" }, { URL, TOKEN }, "progress: wrong number of arguments" },
+        { { "input", "/a", "/b" }, { URL, TOKEN }, "input: wrong number of arguments" },
+        { { "--timeout=-1", "--" }, { URL, TOKEN }, "--timeout" },
+        { { "--max-output=many", "--" }, { URL, TOKEN }, "--max-output" },
+        { { "--", "true" }, { URL, "CALLBACK_SOCKET=/x" }, "CALLBACK_TOKEN is not set" },
+        { { "input" }, { "CALLBACK_URL=" }, "CALLBACK_URL is not set" },
         { { "heartbeat", "x" }, { URL, TOKEN }, "heartbeat: wrong number of arguments" },
         { { "--no-callback", "heartbeat" }, { URL, TOKEN }, "--no-callback" },
     };
@@ -131,6 +140,33 @@ Test(config, needs_nobody_to_report_to_with_no_callback)
     struct error err = { 0 };
     cr_assert_eq(load(&l, args, NULL, &err), 0, "%s", err.msg);
     drop(&l);
+}
+
+Test(config, a_socket_or_a_file_takes_the_place_of_the_token_for_calls)
+{
+    static const struct {
+        const char *args[3], *vars[3];
+    } cases[] = {
+        { { "heartbeat" }, { "CALLBACK_SOCKET=/x/socket" } },
+        { { "input" }, { URL, "CALLBACK_SOCKET=/x/socket" } },
+        { { "input", "/a" }, { "CALLBACK_INPUT_FILE=/x/input.json" } },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded l;
+        struct error err = { 0 };
+        cr_assert_eq(load(&l, cases[i].args, cases[i].vars, &err), 0, "case %zu: %s", i, err.msg);
+        drop(&l);
+    }
+}
+
+Test(environment, wipes_a_value_where_it_is)
+{
+    char other[] = "CALLBACK_TOKENS=kept", token[] = "CALLBACK_TOKEN=secret", end[] = "Z=kept";
+    char *vars[] = { other, token, end, NULL };
+    environment_wipe(vars, "CALLBACK_TOKEN");
+    cr_assert_str_eq(other, "CALLBACK_TOKENS=kept");
+    cr_assert_eq(memcmp(token, "CALLBACK_TOKEN=\0\0\0\0\0\0", sizeof(token)), 0);
+    cr_assert_str_eq(end, "Z=kept");
 }
 
 Test(environment, sets_replaces_and_removes)

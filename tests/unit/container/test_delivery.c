@@ -94,11 +94,28 @@ Test(stop, a_stop_after_the_workflow_gave_up_shortens_the_time_only)
 {
     struct stop s;
     stop_init(&s);
-    stop_gone(&s, 1000, 30000);
+    cr_assert(stop_command(&s, STOP_GONE, 1000, 30000));
     cr_assert_eq(s.kill_ms, 31000);
     cr_assert_eq(s.deadline_ms, STOP_NEVER);
-    stop_gone(&s, 9000, 30000);
+    cr_assert_not(stop_command(&s, STOP_TIMEOUT, 9000, 30000), "one SIGTERM");
+    cr_assert_eq(s.cause, STOP_GONE, "the first cause counts");
     cr_assert_eq(s.kill_ms, 31000);
     stop_asked(&s, SIGTERM, 2000, 10000);
     cr_assert_eq(s.kill_ms, 9000);
+}
+
+Test(delivery, without_a_deadline_it_goes_on_until_the_token_is_refused)
+{
+    const struct reply away = { .answer = ANSWER_LATER, .retry_after_ms = -1 };
+    const struct reply expired = { .answer = ANSWER_DENIED, .retry_after_ms = -1 };
+    int64_t now_ms = 1000, due_ms = 0;
+    struct delivery d = { .deadline_ms = delivery_deadline(now_ms, 0) };
+    for (int i = 0; i < 20000; i++) { /* about a day */
+        cr_assert_eq(delivery_next(&d, &away, now_ms, &due_ms), DELIVERY_PENDING);
+        cr_assert(due_ms > now_ms && due_ms <= now_ms + 10000);
+        cr_assert_eq(delivery_timeout_ms(&d, now_ms), 20000);
+        now_ms = due_ms;
+    }
+    cr_assert_eq(delivery_next(&d, &expired, now_ms, &due_ms), DELIVERY_REFUSED);
+    cr_assert_eq(delivery_deadline(1000, 7), 8000);
 }

@@ -48,6 +48,42 @@ static const struct {
       "Task.Stopped",
       "killed by signal 9 (SIGKILL): SIGTERM did not end it in time",
       137 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGTERM, .timeout_s = 5 },
+      "Task.Timeout",
+      "stopped because it ran longer than 5 s",
+      124 },
+    { { .end = OUTCOME_EXITED, .number = 0, .timeout_s = 5 },
+      "Task.Timeout",
+      "stopped because it ran longer than 5 s",
+      124 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGKILL, .killed = true, .timeout_s = 5 },
+      "Task.Timeout",
+      "stopped because it ran longer than 5 s; SIGTERM did not end it",
+      124 },
+    { { .end = OUTCOME_EXITED, .number = 0, .max_output = 1000 },
+      "Task.OutputTooLarge",
+      "stopped because it wrote more than 1000 bytes",
+      153 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGKILL, .oom_kills = 1 },
+      "Task.OutOfMemory",
+      "killed by the kernel: the container has no more memory",
+      137 },
+    { { .end = OUTCOME_EXITED, .number = 137, .oom_kills = 2 },
+      "Task.OutOfMemory",
+      "exit status 137 after the kernel killed a process of the container: it has no more memory",
+      137 },
+    { { .end = OUTCOME_SIGNALED, .number = SIGSEGV, .oom_kills = 1 },
+      "Task.Signal",
+      "killed by signal 11 (SIGSEGV)",
+      139 },
+    { { .end = OUTCOME_SIGNALED,
+        .number = SIGKILL,
+        .stop_signal = SIGTERM,
+        .killed = true,
+        .oom_kills = 1 },
+      "Task.Stopped",
+      "killed by signal 9 (SIGKILL): SIGTERM did not end it in time",
+      137 },
     { { .end = OUTCOME_NEVER_STARTED, .stop_signal = SIGTERM },
       "Task.Stopped",
       "stopped by SIGTERM before the command was started",
@@ -102,6 +138,15 @@ Test(outcome, a_failure_carries_what_helps_to_understand_it)
     cr_assert_str_eq(json_get_str(body, "errorData"),
                      "{\"exitCode\":3,\"stderr\":\"no \\\"disk\\\"\\n\",\"durationMs\":1234,"
                      "\"maxRssBytes\":4096,\"job\":\"resize\"}");
+    report_release(&report);
+}
+
+Test(outcome, a_command_that_succeeded_without_a_killed_child_succeeded)
+{
+    const struct outcome o = { .end = OUTCOME_EXITED, .oom_kills = 1 };
+    struct report report = { 0 };
+    outcome_report(&o, &no_result, &report);
+    cr_assert_eq(report.kind, REPORT_SUCCESS);
     report_release(&report);
 }
 
