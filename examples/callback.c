@@ -12,7 +12,8 @@
  * CallbackExternalError or, after an hour, with CallbackTimeoutError. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 /* Hands the id to whoever is to answer: an e-mail, a queue. */
 static int notify(struct durable_step *step, void *arg, struct json_object **out,

@@ -8,7 +8,8 @@
  * Invoke it with {"customers":["a","b"]}; it returns {"a":2,"b":2}: how many mails each got. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 static int send_mail(struct durable_step *step, void *arg, struct json_object **out,
                      struct durable_error *err)

@@ -6,7 +6,8 @@
  * Invoke it with {"polls":3}; it returns {"progress":100,"polls":3}. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 /* Stands for a look at a job that needs `polls` looks. */
 static int look(struct durable_step *step, struct json_object *state, void *arg,

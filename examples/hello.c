@@ -6,7 +6,8 @@
  * Invoke it with {"name":"Ada"}; it returns {"greeting":"Hello, Ada!"}. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 /* The work. `arg` is what was passed to durable_step; *out is handed over to the SDK. */
 static int greet(struct durable_step *step, void *arg, struct json_object **out,

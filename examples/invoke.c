@@ -9,7 +9,8 @@
 #include <durable.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 static enum durable_rc handler(struct durable_ctx *ctx, struct json_object *input, void *arg,
                                struct json_object **out, struct durable_error *err)

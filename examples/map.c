@@ -8,7 +8,8 @@
  * "reason":"ALL_COMPLETED"}. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 static int charge(struct durable_step *step, void *arg, struct json_object **out,
                   struct durable_error *err)

@@ -7,7 +7,8 @@
  * Invoke it with {}; it returns {"stock":7,"price":19} after the longer of both. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 static int read_stock(struct durable_step *step, void *arg, struct json_object **out,
                       struct durable_error *err)

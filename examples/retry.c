@@ -7,7 +7,8 @@
  * fails with StepError, whose message is that of the last attempt. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 /* Stands for a call of a service that is overloaded. */
 static int call_service(struct durable_step *step, void *arg, struct json_object **out,

@@ -9,7 +9,8 @@
 #include <durable.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 static const char *const parts[] = { "flight", "hotel", "car" };
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

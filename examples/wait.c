@@ -8,7 +8,8 @@
 #include <durable.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 /* What differs from run to run (time, random numbers, anything read) belongs in a step: in the
  * handler itself it would have another value on each replay. */

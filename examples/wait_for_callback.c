@@ -8,7 +8,8 @@
  * the handler goes on and returns {"failed":TYPE,"why":MESSAGE} instead. */
 #include <durable.h>
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ; /* POSIX */
 
 /* Starts the work that will report to `callback_id`. The token is the same for each attempt: what
  * it names is started once, however often this runs. */

@@ -20,7 +20,7 @@
 
 /* ---- the workflow ---------------------------------------------------------------------------- */
 
-/* A body that leaves a line "NAME ATTEMPT" in the file of marks and gives its name. */
+/* A body that leaves a line "NAME TOKEN ATTEMPT" in the file of marks and gives its name. */
 struct marked {
     const char *marks;
     const char *name;
@@ -29,7 +29,8 @@ struct marked {
 
 static void leave_mark(struct durable_step *step, const struct marked *m)
 {
-    auto_free char *line = mem_printf("%s %u\n", m->name, durable_step_attempt(step));
+    auto_free char *line =
+        mem_printf("%s %s %u\n", m->name, durable_step_token(step), durable_step_attempt(step));
     auto_close int fd = open(m->marks, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, line, strlen(line)) != (ssize_t)strlen(line))
         _exit(9);
@@ -150,14 +151,33 @@ static enum durable_rc large(struct durable_ctx *ctx, struct json_object *in, vo
     return DURABLE_OK;
 }
 
+static enum durable_rc twice(struct durable_ctx *ctx, unsigned attempt, struct json_object *in,
+                             void *arg, struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    struct marked part = { arg, "part", 0 };
+    DURABLE_TRY(durable_step(ctx, "part", work, &part, NULL, NULL, err));
+    if (attempt < 2) {
+        durable_error_set(err, "Planned", "the first attempt fails");
+        return DURABLE_FAILED;
+    }
+    *out = json_object_new_int64(attempt);
+    return DURABLE_OK;
+}
+
 static enum durable_rc contexts(const struct flow *f)
 {
-    struct json_object *big = NULL;
+    static const struct durable_retry soon = DURABLE_RETRY_FIXED(3, 1);
+    struct json_object *big = NULL, *n = NULL;
     char *marks = mem_dup(f->marks);
     enum durable_rc rc = durable_child(f->ctx, "large", large, NULL, marks, NULL, &big, f->err);
-    free(marks);
     if (rc == DURABLE_OK)
+        rc = durable_with_retry(f->ctx, "group", twice, NULL, marks, &soon, &n, f->err);
+    free(marks);
+    if (rc == DURABLE_OK) {
         result(f, json_object_new_int(json_object_get_string_len(big)));
+        result(f, n);
+    }
     json_object_put(big);
     return rc;
 }
@@ -238,8 +258,11 @@ static enum durable_rc batches(const struct flow *f)
     result(f, durable_batch_json(a));
     DURABLE_TRY(durable_map(f->ctx, "items", items, item, marks, &tolerant, &b, f->err));
     result(f, durable_batch_json(b));
-    DURABLE_TRY(durable_parallel(f->ctx, "race", racers, 2, &first, &c, f->err));
+    DURABLE_TRY(durable_parallel(f->ctx, "first", racers, 2, &first, &c, f->err));
     result(f, durable_batch_values(c));
+    struct json_object *settled = NULL;
+    DURABLE_TRY(durable_all_settled(f->ctx, "settled", branches, 2, &settled, f->err));
+    result(f, settled);
     return DURABLE_OK;
 }
 
@@ -330,7 +353,7 @@ static bool ended(struct run *r, const char *what)
  */
 static void check_marks(const struct run *r, const char *what)
 {
-    char lines[512][64];
+    char lines[512][128];
     size_t count = 0, risky = 0;
     FILE *f = fopen(r->marks, "r");
     cr_assert_not_null(f);
