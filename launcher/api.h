@@ -5,8 +5,8 @@
  *   GET    /workflows/{id}          200: status, and result or error
  *            ?wait=N                waits up to N (20) seconds for the end
  *            ?include=tasks,progress  with what ECS says of its tasks, and what the receiver says
- *                                   of its jobs; a part that cannot be had now is named in
- *                                   "unavailable"
+ *                                   of its jobs (of a batch: how far it is, "jobs"); a part that
+ *                                   cannot be had now is named in "unavailable"
  *   GET    /workflows/{id}/history[?marker=M] 200: a page of events, without callback ids
  *   DELETE /workflows/{id}          200: stops the execution, closes its jobs' registrations, so
  *                                   that a container that asks is told to stop, and stops its
@@ -91,9 +91,10 @@ struct api_include {
 void api_include_add(struct api_call *c, const struct api_include *include, bool closed,
                      struct json_object *doc);
 
-/* The receiver's view of each of them: *out is a new array. */
+/* The receiver's view of each callback: *out is a new array. *jobs is a new object that says how
+ * far a batch is, {"begun","succeeded","failed"}, or NULL. */
 int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
-                      struct error *err) CHECKED;
+                      struct json_object **jobs, struct error *err) CHECKED;
 /* Closes the registrations of all callbacks; what cannot be closed is logged. */
 void api_past_close(struct api_call *c, const struct past *past);
 /* Removes every member that names a callback id, at any depth; pure. */

@@ -97,8 +97,11 @@ void api_include_add(struct api_call *c, const struct api_include *include, bool
         log_warn(c->tools->log, log_event("tasks_not_read"), log_err(&err));
         json_object_array_add(unavailable, json_object_new_string("tasks"));
     }
-    if (include->progress && api_past_progress(c, closed, &part, &err) == 0) {
+    struct json_object *jobs = NULL;
+    if (include->progress && api_past_progress(c, closed, &part, &jobs, &err) == 0) {
         json_add(doc, "progress", MOVE(part));
+        if (jobs)
+            json_add(doc, "jobs", jobs);
     } else if (include->progress) {
         log_warn(c->tools->log, log_event("progress_not_read"), log_err(&err));
         json_object_array_add(unavailable, json_object_new_string("progress"));

@@ -9,12 +9,26 @@
 #define TOKEN_LIFE_S  300
 #define CLOSE_OUTCOME "Workflow.Stopped"
 
-/* The callbacks' ids, from the cache or from Lambda. */
-static int known_callbacks(struct api_call *c, bool closed, struct json_object **out,
-                           struct error *err)
+/* {"callbacks":[ID...]}, of a batch with "jobs":{"begun","succeeded","failed"}. */
+static struct json_object *past_doc(const struct past *past)
+{
+    struct json_object *doc = json_object_new_object();
+    json_add(doc, "callbacks", json_object_get(past->callbacks));
+    if (past->begun > 0) {
+        struct json_object *jobs = json_object_new_object();
+        json_add_int(jobs, "begun", past->begun);
+        json_add_int(jobs, "succeeded", past->succeeded);
+        json_add_int(jobs, "failed", past->failed);
+        json_add(doc, "jobs", jobs);
+    }
+    return doc;
+}
+
+/* That, from the cache or from Lambda. */
+static int known_past(struct api_call *c, bool closed, struct json_object **out, struct error *err)
 {
     struct api_cache *cache = c->tools->cache;
-    auto_free char *key = mem_printf("callbacks %s", c->arn);
+    auto_free char *key = mem_printf("past %s", c->arn);
     int64_t now_ms = clock_mono_ms(c->tools->clock);
     const char *known = api_cache_get(cache, key, now_ms);
     auto_past struct past past = { .callbacks = NULL };
@@ -22,8 +36,8 @@ static int known_callbacks(struct api_call *c, bool closed, struct json_object *
         return json_parse_str(known, out, err);
     if (past_read(c->tools->aws, c->arn, &past, err) < 0)
         return -1;
-    api_cache_put(cache, key, json_text(past.callbacks, NULL), closed ? 0 : now_ms + KNOWN_MS);
-    *out = MOVE(past.callbacks);
+    *out = past_doc(&past);
+    api_cache_put(cache, key, json_text(*out, NULL), closed ? 0 : now_ms + KNOWN_MS);
     return 0;
 }
 
@@ -63,12 +77,14 @@ static struct json_object *progress_doc(struct json_object *state)
     return doc;
 }
 
-int api_past_progress(struct api_call *c, bool closed, struct json_object **out, struct error *err)
+int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
+                      struct json_object **jobs, struct error *err)
 {
-    auto_json struct json_object *callbacks = NULL;
+    auto_json struct json_object *known = NULL;
     auto_json struct json_object *list = json_object_new_array();
-    if (known_callbacks(c, closed, &callbacks, err) < 0)
+    if (known_past(c, closed, &known, err) < 0)
         return -1;
+    struct json_object *callbacks = json_get_arr(known, "callbacks");
     size_t count = json_object_array_length(callbacks);
     for (size_t i = count > SHOWN_MAX ? count - SHOWN_MAX : 0; i < count; i++) {
         const char *id = json_object_get_string(json_object_array_get_idx(callbacks, i));
@@ -83,6 +99,7 @@ int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
             return -1;
     }
     *out = MOVE(list);
+    *jobs = json_object_get(json_get_obj(known, "jobs"));
     return 0;
 }
 

@@ -7,6 +7,8 @@
  *   step "outcome" (what the receiver holds, after a timeout only) -> step "describe" (what ECS
  *   says) -> step "cleanup" (registration closed, task stopped)
  *
+ * Pattern sync has neither callback nor registration: attempt_sync.c.
+ *
  * A report that the receiver has accepted is the outcome even where the engine gave up first: the
  * registration is closed in the same step and asked once more, so that no report slips between.
  *

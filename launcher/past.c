@@ -11,6 +11,7 @@
 #define PAGE_EVENTS 1000
 #define PAGES_MAX   20
 #define STOPPED     "Workflow.Stopped"
+#define CHAINED     "ChainedInvoke"
 
 void past_release(struct past *past)
 {
@@ -22,6 +23,21 @@ void past_release(struct past *past)
 static bool is(const char *type, const char *word)
 {
     return type && strcmp(type, word) == 0;
+}
+
+/* An event of an invoke: "Started" with the execution's ARN, or how it ended. */
+static void read_chained(const char *id, const char *what, const char *arn, struct past *past)
+{
+    if (strcmp(what, "Started") == 0) {
+        past->begun++;
+        json_add_str(past->children, id, arn);
+        return;
+    }
+    json_object_object_del(past->children, id);
+    if (strcmp(what, "Succeeded") == 0)
+        past->succeeded++;
+    else
+        past->failed++;
 }
 
 /* Steps that have begun and not ended are counted by their beginnings and ends: a step begins once
@@ -42,10 +58,8 @@ static void read_events(struct json_object *events, struct past *past, int *open
             (*open)++;
         else if (is(type, "StepSucceeded") || is(type, "StepFailed"))
             (*open)--;
-        else if (child && id)
-            json_add_str(past->children, id, child);
-        else if (type && id && strncmp(type, "ChainedInvoke", 13) == 0)
-            json_object_object_del(past->children, id);
+        else if (type && id && strncmp(type, CHAINED, strlen(CHAINED)) == 0)
+            read_chained(id, type + strlen(CHAINED), child, past);
     }
 }
 

@@ -5,12 +5,16 @@
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "shared/aws/aws.h"
 
 struct past {
     struct json_object *callbacks; /* array of their ids (secrets), oldest first */
     struct json_object *children;  /* object: ARNs of chained executions that run, by operation */
+    int64_t begun; /* chained executions in all, and how many of them have ended how */
+    int64_t succeeded;
+    int64_t failed;
     bool step_open; /* a step had begun and not ended: what it does may yet come about */
 };
 

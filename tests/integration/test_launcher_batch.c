@@ -215,7 +215,12 @@ Test(launcher_batch, is_stopped_with_all_its_jobs)
     start(&w, 0);
     auto_free char *id = world_post(&w, FOREVER);
     auto_free char *path = mem_printf("/workflows/%s", id);
+    auto_free char *progress = mem_printf("%s?include=progress", path);
     wait_for_tasks(&w, 4);
+    cr_assert_eq(api_send(w.api, "GET", progress, NULL, NULL, &a, &err), 0, "%s", err.msg);
+    cr_expect_str_eq(json_text(json_get_obj(a.json, "jobs"), NULL),
+                     "{\"begun\":4,\"succeeded\":0,\"failed\":0}", "%s", a.text);
+    api_answer_release(&a);
     auto_json struct json_object *arns = children(&w, id);
     cr_assert_eq(api_send(w.api, "DELETE", path, NULL, NULL, &a, &err), 0, "%s", err.msg);
     cr_assert_eq(a.status, 200, "%s", a.text);

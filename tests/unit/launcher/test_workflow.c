@@ -456,3 +456,43 @@ Test(workflow, waits_for_a_task_that_is_about_to_end)
     cr_expect_eq(fake_count(r.aws, "DescribeTasks"), 2);
     rig_release(&r);
 }
+
+Test(workflow, wraps_its_result_for_a_batch)
+{
+    static const struct {
+        const char *result;
+        const char *wrapped;
+    } table[] = {
+        { "[1,2,3]", "\"result\":[1,2,3]}" },
+        { "[1,2,3,4]", "\"resultBytes\":9}" },
+        { "null", "\"result\":null}" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct rig r;
+        rig_init(&r, "{\"pattern\":\"callback\",\"wrapResultBytes\":8}", NULL);
+        rig_run(&r, "PENDING");
+        fake_durable_callback(&r.durable, "SUCCEEDED", table[i].result);
+        rig_run(&r, "SUCCEEDED");
+        auto_free char *expected = mem_printf(
+            "{\"workflow\":\"launcher.1.e1.9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc9\",\"taskArn\":"
+            "\"arn:task/1\",%s",
+            table[i].wrapped);
+        cr_expect_str_eq(json_get_str(r.answer, "Result"), expected);
+        rig_release(&r);
+    }
+}
+
+Test(workflow, names_itself_in_its_failure_for_a_batch)
+{
+    struct rig r;
+    rig_init(&r, "{\"pattern\":\"callback\",\"wrapResultBytes\":8,\"retry\":{\"maxAttempts\":1}}",
+             NULL);
+    rig_run(&r, "PENDING");
+    fake_durable_callback(&r.durable, "FAILED", "{\"ErrorType\":\"Order.Empty\"}");
+    rig_run(&r, "FAILED");
+    auto_json struct json_object *data = rig_error(&r, "Order.Empty");
+    cr_expect_str_eq(json_get_str(data, "workflow"),
+                     "launcher.1.e1.9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc9");
+    cr_expect_str_eq(json_get_str(data, "taskArn"), "arn:task/1");
+    rig_release(&r);
+}
