@@ -98,7 +98,7 @@ RACE_SRC := $(sort $(wildcard tests/race/*.c))
 RACE_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(RACE_SRC))
 
 # Programs of storms and measurements have a main(); what is beside them they share.
-BENCH_MAIN := $(addprefix tests/bench/,engine_stub.c receiver_storm.c bare_server.c receiver_load.c local_flow.c)
+BENCH_MAIN := $(addprefix tests/bench/,durable_replay.c engine_stub.c receiver_storm.c bare_server.c receiver_load.c local_flow.c)
 BENCH_SRC := $(filter-out $(BENCH_MAIN),$(sort $(wildcard tests/bench/*.c)))
 BENCH_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_MAIN))
 

@@ -14,12 +14,21 @@ void payload_release(struct payload *p)
     *p = (struct payload){ 0 };
 }
 
+/* json-c clears a stack as deep as it may need: no deeper than there are brackets. */
+static int depth_of(const char *text, size_t len)
+{
+    int depth = 2;
+    for (size_t i = 0; i < len && depth < DEPTH; i++)
+        depth += text[i] == '{' || text[i] == '[';
+    return depth;
+}
+
 static int read_json(const char *text, size_t len, struct json_object **out,
                      struct durable_error *err)
 {
     struct json_object *value = NULL;
     struct error why;
-    if (len > 0 && json_parse(text, len, DEPTH, &value, &why) < 0) {
+    if (len > 0 && json_parse(text, len, depth_of(text, len), &value, &why) < 0) {
         durable_error_set(err, SERIALISATION_TYPE, "%s", why.msg);
         return -1;
     }
