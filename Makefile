@@ -202,6 +202,9 @@ $(EXAMPLES_BIN): $(BUILD)/examples/%: $(OBJ)/examples/%.o $(BUILD)/lib/libdurabl
 $(RACE_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBS)
 	$(call link,)
 
+# The page is in the program.
+$(OBJ)/local/console_page.o: $(wildcard local/console/*)
+
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
 .PHONY: examples

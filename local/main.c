@@ -14,6 +14,7 @@
 #include "local/aws/ecs_driver.h"
 #include "local/aws/lambda.h"
 #include "local/aws/outbox.h"
+#include "local/console.h"
 #include "local/faults.h"
 #include "local/gateway.h"
 #include "local/inspect.h"
@@ -52,6 +53,7 @@ struct program {
     struct httpd *aws;
     struct ecs *ecs;
     struct inspect *inspect;
+    struct console *console;
     struct gateway *gateway;
     char *aws_url;
     int signals;
@@ -229,6 +231,8 @@ static int start(struct program *p, struct error *err)
         !(p->ecs = ecs_new(local, err)) || loop_serve(local->loop, p->aws, err) < 0)
         return -1;
     p->inspect = inspect_new(local, p->ecs);
+    if (!(p->console = console_new(local, p->ecs, err)))
+        return -1;
     if (!(p->gateway = gateway_new(local, p->settings.http_listen, err)))
         return -1;
     auto_free char *http_url = mem_printf("http://%s", gateway_address(p->gateway));
@@ -247,6 +251,7 @@ static void stop(struct program *p)
     lambda_free(local->lambda);
     gateway_free(p->gateway);
     inspect_free(p->inspect);
+    console_free(p->console);
     if (p->aws) {
         loop_unserve(local->loop, p->aws);
         httpd_stop(p->aws);

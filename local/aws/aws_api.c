@@ -36,6 +36,9 @@ struct aws_api {
     struct local_route routes[MAX_LOCAL];
     size_t route_count;
     struct aws_hooks hooks;
+    const char *pages; /* a prefix, or NULL */
+    httpd_handler *page;
+    void *page_arg;
 };
 
 struct aws_api *aws_api_new(const struct local *local, bool verify)
@@ -89,6 +92,13 @@ void aws_api_add_local(struct aws_api *api, const char *method, const char *path
     api->routes[api->route_count++] = (struct local_route){ method, path, handler, arg };
 }
 
+void aws_api_set_pages(struct aws_api *api, const char *prefix, httpd_handler *handler, void *arg)
+{
+    api->pages = prefix;
+    api->page = handler;
+    api->page_arg = arg;
+}
+
 /* ---- who may ask ----------------------------------------------------------------------------- */
 
 static bool host_is_ours(const struct aws_api *api, const char *host)
@@ -122,6 +132,23 @@ static bool page_could_send(const char *type)
     return false;
 }
 
+static bool is_page(const struct aws_api *api, const char *path)
+{
+    size_t len = api->pages ? strlen(api->pages) : 0;
+    return len > 0 && strncmp(path, api->pages, len) == 0 && (!path[len] || path[len] == '/');
+}
+
+/* No page at all, but our own: its origin is the Host that has been checked. */
+static bool foreign_origin(const struct aws_api *api, struct httpd_request *http)
+{
+    static const char scheme[] = "http://";
+    const char *origin = httpd_header(http, "Origin");
+    if (!origin)
+        return false;
+    return !is_page(api, httpd_path(http)) || strncmp(origin, scheme, sizeof(scheme) - 1) != 0 ||
+           strcasecmp(origin + sizeof(scheme) - 1, httpd_header(http, "Host")) != 0;
+}
+
 /* True where the request was refused, and so answered. */
 static bool refused(const struct aws_api *api, struct httpd_request *http)
 {
@@ -131,7 +158,7 @@ static bool refused(const struct aws_api *api, struct httpd_request *http)
         httpd_problem(http, 403, NULL, "This Host is not served here.");
         return true;
     }
-    if (httpd_header(http, "Origin")) {
+    if (foreign_origin(api, http)) {
         httpd_problem(http, 403, NULL, "Web pages are not served here.");
         return true;
     }
@@ -214,6 +241,10 @@ void aws_api_handle(struct httpd_request *http, void *arg)
         return;
     if (strncmp(httpd_path(http), "/_local/", 8) == 0) {
         handle_local(api, http);
+        return;
+    }
+    if (is_page(api, httpd_path(http))) {
+        api->page(http, api->page_arg);
         return;
     }
     struct aws_request *r = mem_alloc(sizeof(*r));

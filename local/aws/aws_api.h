@@ -80,6 +80,10 @@ void aws_api_set_hooks(struct aws_api *api, const struct aws_hooks *hooks);
 void aws_api_add_local(struct aws_api *api, const char *method, const char *path,
                        httpd_handler *handler, void *arg);
 
+/* The one prefix ("/console") under which a browser is served: its paths go to `handler`, whose
+ * page's own origin is then not refused. NULL: none. The string must outlive the api. */
+void aws_api_set_pages(struct aws_api *api, const char *prefix, httpd_handler *handler, void *arg);
+
 /* Runs the operation of a request that a hook had parked. */
 void aws_request_run(struct aws_request *r);
 /* Keeps the request for a later answer; may be called again. */

@@ -10,8 +10,6 @@
 #include "shared/base/json.h"
 #include "shared/base/utf8.h"
 
-#define MAX_RESULT 262144
-
 static void refuse_closed(struct aws_request *r)
 {
     aws_error(r, 400, "CallbackTimeoutException",
@@ -56,18 +54,23 @@ static struct operation *find_open(struct lambda *l, struct aws_request *r, stru
         refuse_id(r);
         return NULL;
     }
+    if (!callback_is_open(l, e, op)) {
+        refuse_closed(r);
+        return NULL;
+    }
+    *out = e;
+    return op;
+}
+
+bool callback_is_open(struct lambda *l, struct execution *e, const struct operation *op)
+{
     store_begin(l->local->store);
     if (e->status == EX_RUNNING && lane_apply_due(l, e, lambda_now_ms(l))) {
         lane_trigger(l, e);
         lane_set_timer(l, e);
     }
     store_commit(l->local->store);
-    if (e->status != EX_RUNNING || operation_is_closed(op)) {
-        refuse_closed(r);
-        return NULL;
-    }
-    *out = e;
-    return op;
+    return e->status == EX_RUNNING && !operation_is_closed(op);
 }
 
 /* Takes over `result` and `error`. */
@@ -90,26 +93,51 @@ static void close_callback(struct lambda *l, struct execution *e, struct operati
     store_commit(l->local->store);
 }
 
+int callback_succeed(struct lambda *l, struct execution *e, struct operation *op,
+                     const char *result, size_t len, struct error *err)
+{
+    if (len > CALLBACK_RESULT_MAX) {
+        error_set(err, ERR_INVALID, 0,
+                  "1 validation error detected: Value at 'result' must have at most %d bytes",
+                  CALLBACK_RESULT_MAX);
+        error_set_type(err, "ValidationException");
+        return -1;
+    }
+    /* The result becomes a string, and strings are UTF-8. */
+    if (!utf8_valid(result, len))
+        return error_set(err, ERR_INVALID, 0, "The result must be UTF-8");
+    close_callback(l, e, op, OP_SUCCEEDED, len ? mem_dup_len(result, len) : NULL, len, NULL);
+    return 0;
+}
+
+void callback_fail(struct lambda *l, struct execution *e, struct operation *op, const char *error)
+{
+    close_callback(l, e, op, OP_FAILED, NULL, 0, mem_dup(error));
+}
+
+void callback_heartbeat(struct lambda *l, struct execution *e, struct operation *op)
+{
+    if (!op->heartbeat_s)
+        return;
+    /* No event and no change that the handler could see. */
+    store_begin(l->local->store);
+    op->heartbeat_at_ms = lambda_now_ms(l) + op->heartbeat_s * 1000;
+    execution_store_operation(l->store, e, op);
+    lane_set_timer(l, e);
+    store_commit(l->local->store);
+}
+
 void callback_succeed_run(struct lambda *l, struct aws_request *r)
 {
     struct execution *e;
-    if (r->body_len > MAX_RESULT) {
-        aws_error(r, 400, "ValidationException",
-                  "1 validation error detected: Value at 'result' must have at most %d bytes",
-                  MAX_RESULT);
-        return;
-    }
-    /* The result becomes a string, and strings are UTF-8. */
-    if (!utf8_valid(r->body, r->body_len)) {
-        aws_error(r, 400, "InvalidParameterValueException", "The result must be UTF-8");
-        return;
-    }
+    struct error err;
     struct operation *op = find_open(l, r, &e);
     if (!op)
         return;
-    close_callback(l, e, op, OP_SUCCEEDED, r->body_len ? mem_dup_len(r->body, r->body_len) : NULL,
-                   r->body_len, NULL);
-    aws_reply_json(r, NULL);
+    if (callback_succeed(l, e, op, r->body, r->body_len, &err) < 0)
+        lambda_refuse(r, &err);
+    else
+        aws_reply_json(r, NULL);
 }
 
 void callback_fail_run(struct lambda *l, struct aws_request *r)
@@ -121,7 +149,7 @@ void callback_fail_run(struct lambda *l, struct aws_request *r)
     struct operation *op = find_open(l, r, &e);
     if (!op)
         return;
-    close_callback(l, e, op, OP_FAILED, NULL, 0, MOVE(error));
+    callback_fail(l, e, op, error);
     aws_reply_json(r, NULL);
 }
 
@@ -131,12 +159,6 @@ void callback_heartbeat_run(struct lambda *l, struct aws_request *r)
     struct operation *op = find_open(l, r, &e);
     if (!op)
         return;
-    if (op->heartbeat_s) { /* no event and no change that the handler could see */
-        store_begin(l->local->store);
-        op->heartbeat_at_ms = lambda_now_ms(l) + op->heartbeat_s * 1000;
-        execution_store_operation(l->store, e, op);
-        lane_set_timer(l, e);
-        store_commit(l->local->store);
-    }
+    callback_heartbeat(l, e, op);
     aws_reply_json(r, NULL);
 }

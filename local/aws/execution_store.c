@@ -54,6 +54,8 @@ enum statement {
     EVENTS_REVERSE,
     LIST,
     LIST_REVERSE,
+    RECENT,
+    COUNT,
     EXPIRED,
     DELETE,
     DELETE_OPERATIONS,
@@ -91,7 +93,13 @@ static const char *const sql[STATEMENTS] = {
                        " ORDER BY event_id DESC LIMIT ?3",
     [LIST] = RECORD LIST_WHERE "AND row > ?7 ORDER BY row LIMIT ?8",
     [LIST_REVERSE] = RECORD LIST_WHERE "AND row < ?7 ORDER BY row DESC LIMIT ?8",
-    [EXPIRED] = "SELECT row FROM executions WHERE status <> 0 AND keep_until < ?1 LIMIT 100",
+    [RECENT] = "SELECT row, id, name, arn, function, version, status, started, ended"
+               " FROM executions WHERE (?1 IS NULL OR function = ?1) AND"
+               " (?2 IS NULL OR id = ?2 OR substr(name, 1, length(?2)) = ?2) AND"
+               " (?3 = 0 OR (?3 >> status) & 1) AND row < ?4 ORDER BY row DESC LIMIT ?5",
+    [COUNT] = "SELECT status, count(*) FROM executions GROUP BY status",
+    [EXPIRED] =
+        "SELECT row, status FROM executions WHERE status <> 0 AND keep_until < ?1 LIMIT 100",
     [DELETE] = "DELETE FROM executions WHERE row = ?1",
     [DELETE_OPERATIONS] = "DELETE FROM operations WHERE execution = ?1",
     [DELETE_EVENTS] = "DELETE FROM events WHERE execution = ?1",
@@ -105,6 +113,7 @@ static const char *const sql[STATEMENTS] = {
 struct execution_store {
     struct store *store;
     sqlite3_stmt *st[STATEMENTS];
+    int64_t counts[EXECUTION_STATUSES];
 };
 
 struct execution_store *execution_store_new(struct store *store, struct error *err)
@@ -118,6 +127,8 @@ struct execution_store *execution_store_new(struct store *store, struct error *e
             free(s);
             return NULL;
         }
+    while (store_step(store, s->st[COUNT]))
+        s->counts[sqlite3_column_int(s->st[COUNT], 0)] = sqlite3_column_int64(s->st[COUNT], 1);
     return s;
 }
 
@@ -146,6 +157,7 @@ void execution_store_insert(struct execution_store *s, struct execution *e)
     store_bind_int(st, 13, e->parent_operation);
     store_exec(s->store, st);
     e->row = sqlite3_last_insert_rowid(store_db(s->store));
+    s->counts[EX_RUNNING]++;
 }
 
 void execution_store_close(struct execution_store *s, const struct execution *e,
@@ -159,6 +171,8 @@ void execution_store_close(struct execution_store *s, const struct execution *e,
     store_bind_text(st, 5, e->error);
     store_bind_int(st, 6, keep_until_ms);
     store_exec(s->store, st);
+    s->counts[EX_RUNNING]--;
+    s->counts[e->status]++;
 }
 
 void execution_store_lane(struct execution_store *s, const struct execution *e)
@@ -244,9 +258,8 @@ static char *column(sqlite3_stmt *st, int at, size_t *len)
     return text ? mem_dup_len(text, n) : NULL;
 }
 
-static struct execution *read_record(sqlite3_stmt *st)
+static void read_summary(struct execution *e, sqlite3_stmt *st)
 {
-    struct execution *e = execution_new();
     e->row = sqlite3_column_int64(st, 0);
     snprintf(e->id, sizeof(e->id), "%s", store_text(st, 1));
     e->name = column(st, 2, NULL);
@@ -256,6 +269,12 @@ static struct execution *read_record(sqlite3_stmt *st)
     e->status = (enum execution_status)sqlite3_column_int(st, 6);
     e->start_ms = sqlite3_column_int64(st, 7);
     e->end_ms = sqlite3_column_int64(st, 8);
+}
+
+static struct execution *read_record(sqlite3_stmt *st)
+{
+    struct execution *e = execution_new();
+    read_summary(e, st);
     e->timeout_s = sqlite3_column_int64(st, 9);
     e->timeout_at_ms = e->start_ms + e->timeout_s * 1000;
     e->input = column(st, 10, &e->input_len);
@@ -385,14 +404,37 @@ void execution_store_list(struct execution_store *s, const struct execution_filt
         visit(read_record(st), arg);
 }
 
+void execution_store_recent(struct execution_store *s, const struct execution_filter *f,
+                            execution_visit_fn *visit, void *arg)
+{
+    sqlite3_stmt *st = s->st[RECENT];
+    store_bind_text(st, 1, f->function);
+    store_bind_text(st, 2, f->name);
+    store_bind_int(st, 3, f->statuses);
+    store_bind_int(st, 4, f->from ? f->from : INT64_MAX);
+    store_bind_int(st, 5, f->limit);
+    while (store_step(s->store, st)) {
+        struct execution *e = execution_new();
+        read_summary(e, st);
+        visit(e, arg);
+    }
+}
+
+const int64_t *execution_store_counts(const struct execution_store *s)
+{
+    return s->counts;
+}
+
 bool execution_store_purge(struct execution_store *s, int64_t now_ms)
 {
     static const enum statement tables[] = { DELETE_EVENTS, DELETE_OPERATIONS, DELETE };
     int64_t rows[100];
     size_t n = 0;
     store_bind_int(s->st[EXPIRED], 1, now_ms);
-    while (n < ARRAY_LEN(rows) && store_step(s->store, s->st[EXPIRED]))
+    while (n < ARRAY_LEN(rows) && store_step(s->store, s->st[EXPIRED])) {
         rows[n++] = sqlite3_column_int64(s->st[EXPIRED], 0);
+        s->counts[sqlite3_column_int(s->st[EXPIRED], 1)]--;
+    }
     store_reset(s->st[EXPIRED]);
     if (n == 0)
         return false;

@@ -68,6 +68,13 @@ struct execution_filter {
 void execution_store_list(struct execution_store *s, const struct execution_filter *filter,
                           execution_visit_fn *visit, void *arg);
 
+/* Summaries (no input, result, error or operations), newest first, of any function; `name` is a
+ * beginning, or the id; the rest of `filter` as in a reverse list. */
+void execution_store_recent(struct execution_store *s, const struct execution_filter *filter,
+                            execution_visit_fn *visit, void *arg);
+/* How many there are, by status. */
+const int64_t *execution_store_counts(const struct execution_store *s);
+
 /* Deletes closed executions whose time is over, some at a time; true where there may be more. */
 bool execution_store_purge(struct execution_store *s, int64_t now_ms);
 

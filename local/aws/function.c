@@ -289,6 +289,11 @@ void function_describe(const struct function *f, struct buf *out)
 {
     buf_add_str(out, "{\"name\":");
     buf_add_json_str(out, f->config->name);
+    buf_printf(out, ",\"version\":\"%s\",\"aliases\":[", f->config->version);
+    for (size_t i = 0; i < f->config->alias_count; i++)
+        buf_printf(out, "%s\"%s\"", i ? "," : "", f->config->aliases[i].name);
+    buf_printf(out, "],\"durable\":%s,\"timeoutSeconds\":%" PRId64 ",\"waiting\":%zu",
+               f->config->durable ? "true" : "false", f->config->timeout_s, f->waiting);
     buf_add_str(out, ",\"environments\":[");
     for (size_t i = 0; i < f->count; i++) {
         if (i)

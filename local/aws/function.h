@@ -61,7 +61,8 @@ struct invocation *function_invoke(struct function *f, const struct invocation_c
 void function_cancel(struct invocation *i);
 size_t function_waiting(const struct function *f);
 void function_kill(struct function *f);
-/* Adds {"name","environments":[...]} of /_local/functions. */
+/* Adds {"name","version","aliases":[...],"durable","timeoutSeconds","waiting","environments":[...]}
+ * of /_local/functions. */
 void function_describe(const struct function *f, struct buf *out);
 
 /* ---- for environments -------------------------------------------------------------------------

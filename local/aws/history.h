@@ -15,6 +15,8 @@ struct history_query {
 /* {"Events":[...],"NextMarker":"..."}; at most about 5 MiB in a page. */
 void history_write(struct buf *out, struct execution_store *s, int64_t row,
                    const struct history_query *q);
+/* Adds an event as it is, without the id of a callback in it. */
+void history_without_secrets(struct buf *out, const char *event, size_t len);
 /* Adds an event without its payloads: each Input, Result and Error becomes {"Truncated":true}. */
 void history_strip(struct buf *out, const char *event, size_t len);
 

@@ -119,17 +119,23 @@ static void on_run(struct aws_request *r, void *arg)
     lambda_route_named(r->operation)->run(arg, r);
 }
 
-static void on_functions(struct httpd_request *http, void *arg)
+void lambda_describe(const struct lambda *l, struct buf *out)
 {
-    const struct lambda *l = arg;
-    auto_buf struct buf b = BUF_INIT(4U << 20);
-    buf_add_str(&b, "{\"functions\":[");
+    buf_add_char(out, '[');
     for (size_t i = 0; i < l->function_count; i++) {
         if (i)
-            buf_add_char(&b, ',');
-        function_describe(l->functions[i], &b);
+            buf_add_char(out, ',');
+        function_describe(l->functions[i], out);
     }
-    buf_add_str(&b, "]}");
+    buf_add_char(out, ']');
+}
+
+static void on_functions(struct httpd_request *http, void *arg)
+{
+    auto_buf struct buf b = BUF_INIT(4U << 20);
+    buf_add_str(&b, "{\"functions\":");
+    lambda_describe(arg, &b);
+    buf_add_char(&b, '}');
     httpd_reply_json(http, 200, buf_str(&b), NULL);
 }
 

@@ -37,6 +37,9 @@ struct lambda_request {
  * and not after lambda_free. */
 int lambda_call(struct lambda *l, const struct lambda_request *req, lambda_done_fn *done, void *arg,
                 struct error *err) CHECKED;
+/* Adds [{"name","durable","environments":[...],...}]: the functions and what runs of them. */
+struct buf;
+void lambda_describe(const struct lambda *l, struct buf *out);
 /* The services' time runs otherwise than before: all that waits for it is looked at anew. */
 void lambda_time_changed(struct lambda *l);
 /* SIGKILL to every process of the function; new ones are started as they are needed. */

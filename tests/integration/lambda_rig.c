@@ -46,7 +46,11 @@ static void write_config(const struct lambda_rig *r, struct json_object *functio
     struct error err;
     auto_json struct json_object *config = NULL;
     auto_free char *path = mem_printf("%s/config.json", r->dir);
-    cr_assert_eq(json_parse_str("{\"credentials\":{\"test\":\"secret\"}}", &config, &err), 0);
+    cr_assert_eq(
+        json_parse_str("{\"credentials\":{\"test\":\"secret\"},\"taskDefinitions\":{\"job\":{"
+                       "\"containers\":[{\"name\":\"job\"}]}}}",
+                       &config, &err),
+        0);
     json_add(config, "functions", functions);
     FILE *f = fopen(path, "w");
     cr_assert_not_null(f);
