@@ -111,8 +111,13 @@ CONFORMANCE_BIN := $(BUILD)/tests/conformance/functions $(BUILD)/tests/conforman
 EXAMPLES_SRC := $(sort $(wildcard examples/*.c))
 EXAMPLES_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLES_SRC))
 
+# The storm over everything, and the program that judges what it left.
+CHAOS_SRC := $(sort $(wildcard tests/chaos/*.c))
+CHAOS_CHECK := $(addprefix tests/chaos/,chaos_check.c marks.c)
+CHAOS_BIN := $(BUILD)/tests/chaos/chaos $(BUILD)/tests/chaos/chaos_check
+
 ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
-	$(EXAMPLES_SRC)
+	$(EXAMPLES_SRC) $(CHAOS_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
 .PHONY: all
@@ -199,6 +204,12 @@ $(call objects,$(EXAMPLES_SRC)): ALL_CFLAGS += -idirafter shared/durable
 $(EXAMPLES_BIN): $(BUILD)/examples/%: $(OBJ)/examples/%.o $(BUILD)/lib/libdurable.a
 	$(call link,)
 
+$(BUILD)/tests/chaos/chaos: $(call objects,$(filter-out $(CHAOS_CHECK),$(CHAOS_SRC)) $(BENCH_SRC)) \
+		$(call room_archive,stack) $(LIBS)
+	$(call link,)
+$(BUILD)/tests/chaos/chaos_check: $(call objects,$(CHAOS_CHECK)) $(BUILD)/lib/libdurable.a
+	$(call link,)
+
 $(RACE_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBS)
 	$(call link,)
 
@@ -221,7 +232,7 @@ up: all ## start everything and keep it running; prints the URLs and commands to
 
 # ---- test --------------------------------------------------------------------------------------
 .PHONY: tests
-tests: $(UNIT_BIN) $(RACE_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(BINARIES) ## build the tests
+tests: $(UNIT_BIN) $(RACE_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(CHAOS_BIN) $(BINARIES) ## build the tests
 
 .PHONY: test
 test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)
@@ -262,6 +273,14 @@ check-static: tests static ## the integration tests on the static programs
 many: tests ## 1,000 workflows at once, and batches of 1,000 jobs that end and that are stopped
 	@MANY=1000 BIN_DIR=$(BUILD)/bin $(BUILD)/tests/integration/test_many --jobs 1
 	@BATCH=1000 BIN_DIR=$(BUILD)/bin $(BUILD)/tests/integration/test_launcher_batch --jobs 1 --filter '*/of_many*'
+
+.PHONY: chaos
+chaos: all $(CHAOS_BIN) ## a storm over everything, judged by a checker (ARGS='--seed 7 --seconds 60 --workflows 500')
+	@$(BUILD)/tests/chaos/chaos --bin-dir $(BUILD)/bin --checker $(BUILD)/tests/chaos/chaos_check $(ARGS)
+
+.PHONY: chaos-planted
+chaos-planted: all $(CHAOS_BIN) ## put five faults into small storms: the checker must find each
+	@tests/chaos/planted $(BUILD)
 
 .PHONY: chaos-receiver
 chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store
