@@ -14,6 +14,7 @@
 #include "local/aws/ecs_driver.h"
 #include "local/aws/lambda.h"
 #include "local/aws/outbox.h"
+#include "local/commands.h"
 #include "local/console.h"
 #include "local/faults.h"
 #include "local/gateway.h"
@@ -295,10 +296,25 @@ static int run_shim(const char *folder)
     return EXIT_FAILURE;
 }
 
+/* What people ask one that runs. */
+static int run_command(int argc, char **argv)
+{
+    struct error err = { 0 };
+    http_global_init();
+    int rc = commands_run(argc, argv, &err);
+    http_global_cleanup();
+    if (rc == 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "local-aws %s: %s\n", argv[1], err.msg);
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "shim") == 0)
         return run_shim(argv[2]);
+    if (argc >= 2 && commands_has(argv[1]))
+        return run_command(argc, argv);
     struct program p = { .signals = -1 };
     struct error err = { 0 };
     int status = EXIT_FAILURE;
