@@ -144,12 +144,6 @@ static int listen_all(struct receiver *r, const struct config *cfg, struct log *
     return 0;
 }
 
-/* Others may have the same store. */
-static bool shared(const struct config *cfg)
-{
-    return strncmp(cfg->store, "redis", 5) == 0;
-}
-
 static int start(struct receiver *r, const struct config *cfg, struct log *log, struct error *err)
 {
     r->keys = keys_start(&(struct keys_config){ .json = cfg->token_keys,
@@ -168,7 +162,7 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
     struct delivery_config delivery = { .threads = (unsigned)cfg->delivery_threads,
                                         .retry_base_ms = cfg->retry_base_ms,
                                         .retry_cap_ms = cfg->retry_cap_ms,
-                                        .shared = shared(cfg),
+                                        .shared = store_shared(cfg->store),
                                         .aws = &cfg->aws,
                                         .writer = r->writer,
                                         .waiters = r->waiters,
@@ -189,7 +183,7 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
                                                             .delivery = r->delivery,
                                                             .beats = r->beats,
                                                             .waiters = r->waiters,
-                                                            .shared = shared(cfg),
+                                                            .shared = store_shared(cfg->store),
                                                             .metrics = &r->metrics,
                                                             .log = log },
                                  err);
@@ -238,13 +232,13 @@ static void stop(struct receiver *r)
         finish_requests(r);
     if (r->api)
         api_drain(r->api);
+    if (r->ops) /* it looks into what ends now */
+        ops_drain(r->ops);
     liveness_stop(r->liveness);
     beats_stop(r->beats);
     delivery_stop(r->delivery);
     waiters_stop(r->waiters);
     httpd_stop(r->http);
-    if (r->ops)
-        ops_drain(r->ops);
     httpd_stop(r->ops_http);
     api_free(r->api);
     ops_free(r->ops);

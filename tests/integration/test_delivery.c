@@ -54,6 +54,43 @@ RIG_TEST(delivery, a_lost_answer_and_then_closed_is_unconfirmed)
     rig_stop(r);
 }
 
+/* Not taken until the callback's life was over: kept, with the reason, and sent again on demand. */
+RIG_TEST(delivery, past_its_callbacks_life_a_report_is_dead_listed_and_can_be_sent_again)
+{
+    static const struct {
+        enum rig_lambda engine;
+        const char *why;
+    } cases[] = { { RIG_DENIES, "AccessDeniedException" }, { RIG_FAILS, "ServiceException" } };
+    struct rig *r = rig_start(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char id[] = "QUFB", public[TOKEN_PUBLIC_ID];
+        id[0] = (char)('A' + i);
+        token_public_id(id, public);
+        auto_free char *job = rig_token(id, TOKEN_SCOPE_JOB, 3);
+        auto_free char *redeliver = mem_printf("/redeliver/%s", public);
+        rig_lambda(r, cases[i].engine, 0, cases[i].engine);
+        rig_expect(rig_ask(r, &(struct rig_ask){ .method = "POST",
+                                                 .callback_id = id,
+                                                 .what = "/success",
+                                                 .token = job,
+                                                 .body = "{\"kept\":1}" }),
+                   202, "accepted");
+        auto_free char *state = rig_await_state(r, id, "dead");
+        cr_assert_not_null(strstr(state, cases[i].why), "%s", state);
+        cr_assert_not_null(strstr(state, "kept"), "the launcher may still have it: %s", state);
+        rig_expect(rig_get(r, true, "GET", "/dead", NULL), 200, public);
+        rig_lambda(r, RIG_TAKES, 0, RIG_TAKES);
+        rig_expect(rig_get(r, true, "POST", redeliver, NULL), 202, "accepted");
+        free(rig_await_state(r, id, "delivered"));
+        struct rig_call call = rig_last_call(r);
+        cr_assert_str_eq(call.body, "{\"kept\":1}");
+        free(call.body);
+    }
+    auto_free char *metrics = rig_ops_text(r, "/metrics");
+    cr_assert_null(strstr(metrics, "deliveries_total{outcome=\"denied\"} 0\n"));
+    rig_stop(r);
+}
+
 RIG_TEST(delivery, lambdas_own_404_is_final_and_that_of_a_wrong_address_is_not)
 {
     struct rig *r = rig_start(NULL);

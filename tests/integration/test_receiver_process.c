@@ -286,6 +286,34 @@ RIG_TEST(process, metrics_tell_everything)
     rig_stop(r);
 }
 
+/* Each name that /metrics gives is explained to operators. */
+Test(process, metrics_are_documented)
+{
+    cr_assert(rig_on(RIG_SQLITE));
+    struct rig *r = rig_start(NULL);
+    auto_buf struct buf doc = BUF_INIT(1U << 20);
+    char chunk[4096];
+    size_t n, names = 0;
+    FILE *f = fopen("docs/operation.md", "r");
+    cr_assert_not_null(f, "run the tests from the project's folder");
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+        buf_add(&doc, chunk, n);
+    fclose(f);
+    static const char prefix[] = "# TYPE callback_receiver_";
+    auto_free char *metrics = rig_ops_text(r, "/metrics");
+    for (char *line = strtok(metrics, "\n"); line; line = strtok(NULL, "\n")) {
+        if (strncmp(line, prefix, strlen(prefix)) != 0)
+            continue;
+        line += strlen(prefix);
+        auto_free char *plain = mem_printf("`%.*s`", (int)strcspn(line, " "), line);
+        auto_free char *labelled = mem_printf("`%.*s{", (int)strcspn(line, " "), line);
+        cr_assert(strstr(buf_str(&doc), plain) || strstr(buf_str(&doc), labelled), "%s", plain);
+        names++;
+    }
+    cr_assert_gt(names, 20);
+    rig_stop(r);
+}
+
 /* ---- rights ---------------------------------------------------------------------------------- */
 
 /* Every file that it has open for writing is in its folder. */

@@ -239,3 +239,21 @@ Test(shared, a_redis_that_goes_away_loses_nothing)
     cr_assert_not_null(strstr(log, "store_recovered"), "%s", log);
     stop(all);
 }
+
+/* All that was there is gone: what running jobs report is delivered all the same. */
+Test(shared, a_redis_that_comes_back_empty_takes_what_is_reported)
+{
+    struct rig *all[RIGS];
+    if (!start(all, NULL))
+        return;
+    auto_free char *job = rig_register(all[0], ID, NULL);
+    redis_server_say(rig_redis(all[0]), "FLUSHALL");
+    for (size_t i = 0; i < RIGS; i++) {
+        rig_expect(rig_say(all[i], "GET", "/input", job, NULL, NULL), 404, "not registered");
+        rig_expect(rig_say(all[i], "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
+    }
+    rig_expect(rig_say(all[1], "POST", "/success", job, NULL, "1"), 202, "accepted");
+    free(rig_await_state(all[2], ID, "delivered"));
+    cr_assert_eq(rig_calls(all[0]), 1);
+    stop(all);
+}
