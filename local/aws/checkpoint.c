@@ -12,7 +12,8 @@
 #include "shared/base/json.h"
 #include "shared/base/opts.h"
 
-#define MAX_ANSWER (64U << 20)
+#define MAX_ANSWER  (64U << 20)
+#define REQUEST_MAX 819200 /* the SDKs split at 768,000 bytes of updates */
 
 static bool equal(const char *a, const char *b)
 {
@@ -103,7 +104,14 @@ static int read_request(struct checkpoint *c, const struct aws_request *r, struc
         error_set_type(err, "ValidationException");
         return -1;
     }
-    return update_list_parse(updates, &c->updates, err);
+    if (update_list_parse(updates, &c->updates, err) < 0)
+        return -1;
+    if (c->updates.count <= 1 || r->body_len <= REQUEST_MAX)
+        return 0;
+    error_set(err, ERR_INVALID, 0, "A request of several updates must have at most %d bytes.",
+              REQUEST_MAX);
+    error_set_type(err, "InvalidParameterValueException");
+    return -1;
 }
 
 /* The latest checkpoint once more, from a client that did not get its answer. */

@@ -101,6 +101,7 @@ static void apply(struct lambda *l, struct execution *e, const struct update *u,
 void checkpoint_apply(struct lambda *l, struct execution *e, const struct update_list *updates,
                       int64_t now_ms)
 {
+    e->written += update_list_bytes(updates);
     for (size_t i = 0; i < updates->count; i++) {
         const struct update *u = &updates->items[i];
         if (u->type != OP_EXECUTION)

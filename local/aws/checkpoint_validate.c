@@ -242,6 +242,8 @@ static size_t metered(const struct execution *e, const struct map *batch, const 
 
 int checkpoint_validate(const struct execution *e, const struct update_list *l, struct error *err)
 {
+    if (l->count > CHECKPOINT_UPDATES)
+        return refuse(err, "Cannot checkpoint more than 250 updates in a single request.");
     if (check_execution_updates(l, err) < 0)
         return -1;
     struct map batch = { 0 }; /* the latest update of each id */
@@ -253,7 +255,11 @@ int checkpoint_validate(const struct execution *e, const struct update_list *l, 
         map_put(&batch, l->items[i].id, &l->items[i]);
     }
     map_release(&batch);
-    if (rc == 0 && cost > EXECUTION_OPERATIONS)
+    if (rc < 0)
+        return -1;
+    if (cost > EXECUTION_OPERATIONS)
         return refuse(err, "A durable execution may have at most 3000 operations.");
-    return rc;
+    if (e->written + update_list_bytes(l) > EXECUTION_BYTES)
+        return refuse(err, "A durable execution may persist at most 100 MB.");
+    return 0;
 }

@@ -7,6 +7,7 @@
 #include "local/aws/execution.h"
 #include "local/aws/update.h"
 
+#define CHECKPOINT_UPDATES  250     /* in one request */
 #define PAYLOAD_MAX         262144  /* of an operation's result */
 #define CHAINED_PAYLOAD_MAX 1048576 /* of a chained invoke's input */
 

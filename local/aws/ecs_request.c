@@ -106,7 +106,7 @@ static int check_strategy(struct json_object *body, struct ecs_run *run, struct 
     return 0;
 }
 
-static int check_network(struct json_object *body, struct error *err)
+static int check_network(struct json_object *body, const struct ecs_run *run, struct error *err)
 {
     static const char at[] = "/networkConfiguration/awsvpcConfiguration";
     static const char *const words[] = { "ENABLED", "DISABLED", NULL };
@@ -119,6 +119,10 @@ static int check_network(struct json_object *body, struct error *err)
         invalid(json_field_obj(network, "/networkConfiguration", "awsvpcConfiguration", &vpc, err),
                 err) < 0)
         return -1;
+    if (!vpc && run->launch_type && strcmp(run->launch_type, "FARGATE") == 0)
+        return ecs_fail(err, INVALID,
+                        "Network Configuration must be provided when networkMode 'awsvpc' is "
+                        "specified.");
     if (!vpc)
         return 0;
     if (check_strings(vpc, at, "subnets", 16, &subnets, err) < 0 ||
@@ -281,7 +285,7 @@ int ecs_run_parse(struct json_object *body, struct ecs_run *out, struct error *e
         (out->started_by && only("/startedBy", out->started_by, "-/_", err) < 0) ||
         (out->client_token && check_token(out->client_token, err) < 0))
         return -1;
-    if (check_strategy(body, out, err) < 0 || check_network(body, err) < 0 ||
+    if (check_strategy(body, out, err) < 0 || check_network(body, out, err) < 0 ||
         check_tags(body, out, err) < 0 || check_rest(body, err) < 0 ||
         check_overrides(body, out, err) < 0)
         return -1;

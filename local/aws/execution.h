@@ -11,7 +11,8 @@
 #include "local/aws/operation.h"
 #include "local/config.h"
 
-#define EXECUTION_OPERATIONS 3000 /* metered operations an execution may have */
+#define EXECUTION_OPERATIONS 3000        /* metered operations an execution may have */
+#define EXECUTION_BYTES      104857600UL /* of payloads and errors that it may have written */
 
 enum execution_status {
     EX_RUNNING,
@@ -79,6 +80,7 @@ struct execution {
     size_t pending; /* operations for which operation_is_pending holds */
     size_t ready;   /* steps in READY */
     size_t metered;
+    size_t written; /* bytes of payloads and errors of its checkpoints */
     struct operation *unseen_first, *unseen_last; /* in the order of their changes */
     struct operation *timed;
 

@@ -336,6 +336,7 @@ static void read_operation(struct execution *e, sqlite3_stmt *st)
     op->result = column(st, 19, &op->result_len);
     op->error = column(st, 20, NULL);
     execution_changed(e, op);
+    e->written += op->result_len + (op->error ? strlen(op->error) : 0);
     /* Each attempt but the first is a metered operation of its own. */
     int64_t again = op->attempt - (operation_is_closed(op) ? 1 : 0);
     e->metered += 1 + (op->type == OP_STEP && again > 0 ? (size_t)again : 0);

@@ -12,7 +12,8 @@
 #include "shared/base/json.h"
 #include "shared/base/opts.h"
 
-#define MAX_ANSWER (64U << 20)
+#define MAX_ANSWER   (64U << 20)
+#define STATUSES_MAX 10
 
 /* The execution that the path names: in memory, or its record from the store, which *loaded then
  * owns. NULL after an answer. */
@@ -163,12 +164,13 @@ static void list_one(struct execution *e, void *arg)
 static bool read_statuses(const char *query, unsigned *out)
 {
     static const char key[] = "Statuses=";
+    size_t count = 0;
     while (*query) {
         size_t len = strcspn(query, "&");
         if (strncmp(query, key, sizeof(key) - 1) == 0) {
             enum execution_status status;
             auto_free char *word = mem_dup_len(query + sizeof(key) - 1, len - (sizeof(key) - 1));
-            if (execution_status_parse(word, &status) < 0)
+            if (execution_status_parse(word, &status) < 0 || ++count > STATUSES_MAX)
                 return false;
             *out |= 1U << status;
         }

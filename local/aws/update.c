@@ -151,6 +151,14 @@ int update_list_parse(struct json_object *updates, struct update_list *out, stru
     return 0;
 }
 
+size_t update_list_bytes(const struct update_list *l)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < l->count; i++)
+        bytes += l->items[i].payload_len + (l->items[i].error ? strlen(l->items[i].error) : 0);
+    return bytes;
+}
+
 void update_list_release(struct update_list *l)
 {
     for (size_t i = 0; i < l->count; i++)

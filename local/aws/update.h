@@ -43,6 +43,8 @@ struct update_list {
  * borrows from `updates`. -1: err->type is the service's code. */
 int update_list_parse(struct json_object *updates, struct update_list *out,
                       struct error *err) CHECKED;
+/* Of all payloads and errors. */
+size_t update_list_bytes(const struct update_list *l);
 void update_list_release(struct update_list *l);
 #define auto_updates __attribute__((cleanup(update_list_release)))
 

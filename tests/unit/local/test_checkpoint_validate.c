@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/json.h"
@@ -283,6 +284,31 @@ Test(checkpoint_validate, limits_the_number_of_operations)
     e->metered = EXECUTION_OPERATIONS - 1;
     cr_assert_eq(checkpoint_validate(e, &one, &err), 0);
     cr_assert_eq(checkpoint_validate(e, &two, &err), -1);
+    execution_free(e);
+}
+
+Test(checkpoint_validate, limits_the_batch_and_what_is_written)
+{
+    struct error err;
+    struct execution *e = make_execution();
+    struct update *u = mem_array(251, sizeof(*u));
+    char ids[251][8];
+    for (size_t i = 0; i < 251; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "n%zu", i);
+        u[i] = (struct update){ .id = ids[i], .type = OP_STEP, .action = ACTION_START };
+    }
+    const struct update_list fits = { u, 250 }, many = { u, 251 }, one = { u, 1 };
+    cr_assert_eq(checkpoint_validate(e, &fits, &err), 0);
+    cr_assert_eq(checkpoint_validate(e, &many, &err), -1);
+    u[0].action = ACTION_SUCCEED;
+    u[0].payload = "1234";
+    u[0].payload_len = 4;
+    e->written = EXECUTION_BYTES - 4;
+    cr_assert_eq(checkpoint_validate(e, &one, &err), 0);
+    e->written++;
+    cr_assert_eq(checkpoint_validate(e, &one, &err), -1);
+    cr_assert_str_eq(err.msg, "A durable execution may persist at most 100 MB.");
+    free(u);
     execution_free(e);
 }
 
