@@ -8,6 +8,7 @@ test_local_lambda.c starts local-aws with `function` as the durable function "f"
 version 1) and as the plain function "p", and runs `check`.
 """
 
+import datetime
 import http.client
 import json
 import os
@@ -77,6 +78,14 @@ def run_callback(x):
     return PENDING if x.get("c")["Status"] == "STARTED" else succeeded(x.get("c")["CallbackDetails"])
 
 
+def run_invoke(x):
+    if not x.get("i"):
+        options = {"FunctionName": x.input["target"], **({"TenantId": x.input["tenant"]} if "tenant" in x.input else {})}
+        payload = {"Payload": x.input["payload"]} if "payload" in x.input else {}
+        x.checkpoint(start("i", "CHAINED_INVOKE", ChainedInvokeOptions=options, **payload))
+    return PENDING if x.get("i")["Status"] == "STARTED" else succeeded(x.get("i")["ChainedInvokeDetails"])
+
+
 def run_crash(x):
     if not x.get("s"):
         x.checkpoint(start("s", "STEP", Name="risky", SubType="Step"))
@@ -144,15 +153,18 @@ def expect_error(what, code, status, call, **arguments):
     except botocore.exceptions.ClientError as e:
         expect(what, e.response["Error"]["Code"], code)
         expect(what + ", status", e.response["ResponseMetadata"]["HTTPStatusCode"], status)
+        # A typed exception where the model has one.
+        typed = getattr(call.__self__.exceptions, code, None) if code in dir(call.__self__.exceptions) else None
+        expect(what + ", typed", isinstance(e, typed) if typed else True, True)
 
 
 def until(what, probe):
-    for _ in range(200):
+    for _ in range(1200):
         found = probe()
         if found:
             return found
         time.sleep(0.05)
-    expect(what, "nothing for 10 s", "something")
+    expect(what, "nothing for 60 s", "something")
     sys.exit(1)
 
 
@@ -324,6 +336,47 @@ def check_life(client):
     )
 
 
+def check_lists(client):
+    arns = [
+        invoke(client, {"mode": "callback"}, InvocationType="Event", DurableExecutionName=f"list-{i}")["DurableExecutionArn"]
+        for i in range(3)
+    ]
+    pages = client.get_paginator("list_durable_executions_by_function")
+
+    def listed(**options):
+        found = pages.paginate(FunctionName="f", Qualifier="1", PaginationConfig={"PageSize": 2}, **options)
+        return [e["DurableExecutionArn"] for page in found for e in page["DurableExecutions"] if e["DurableExecutionArn"] in arns]
+
+    first = client.get_durable_execution(DurableExecutionArn=arns[0])["StartTimestamp"]
+    expect("oldest first, in pages", listed(), arns)
+    expect("newest first, in pages", listed(ReverseOrder=True), arns[::-1])
+    expect("by name", listed(DurableExecutionName="list-1"), arns[1:2])
+    expect("by statuses", listed(Statuses=["RUNNING", "FAILED"]), arns)
+    expect("of another status", listed(Statuses=["TIMED_OUT"]), [])
+    expect("since", listed(StartedAfter=first), arns)
+    expect("before", listed(StartedBefore=first - datetime.timedelta(hours=1)), [])
+    for arn in arns:
+        client.stop_durable_execution(DurableExecutionArn=arn)
+    expect("stopped", listed(Statuses=["STOPPED"]), arns)
+    expect_error(
+        "status", "ValidationException", 400, client.list_durable_executions_by_function, FunctionName="f", Statuses=["DONE"]
+    )
+
+
+def check_invokes(client):
+    target = {"mode": "wait"}
+    answer = invoke(client, {"mode": "invoke", "target": "f:1", "payload": json.dumps(target), "tenant": "t"})
+    expect("chained", json.load(answer["Payload"]), {"Result": '"waited"'})
+    events = history(client, answer["DurableExecutionArn"], IncludeExecutionData=True)
+    wanted = ["ExecutionStarted", "ChainedInvokeStarted", "InvocationCompleted", "ChainedInvokeSucceeded"]
+    expect("chained's history", [e["EventType"] for e in events], wanted + ["InvocationCompleted", "ExecutionSucceeded"])
+    started = events[1]["ChainedInvokeStartedDetails"]
+    expect("its target", (started["ExecutedVersion"], started["TenantId"]), ("1", "t"))
+    expect("its execution", types(client, started["DurableExecutionArn"])[-1], "ExecutionSucceeded")
+    answer = invoke(client, {"mode": "invoke", "target": "nobody:1"})
+    expect("unknown", json.load(answer["Payload"])["Error"]["ErrorType"], "ResourceNotFoundException")
+
+
 def make_client(url, secret):
     return boto3.client(
         "lambda",
@@ -341,6 +394,8 @@ def check(url):
     check_operations(client)
     check_callbacks(client)
     check_life(client)
+    check_lists(client)
+    check_invokes(client)
     return 1 if failures else 0
 
 
