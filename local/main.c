@@ -142,6 +142,12 @@ static int allow_hosts(struct aws_api *api, const char *list, struct error *err)
     return 0;
 }
 
+static bool is_loopback(const char *listen)
+{
+    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0 ||
+           strncmp(listen, "localhost:", 10) == 0;
+}
+
 static int load(struct program *p, int argc, char **argv, struct error *err)
 {
     struct settings *s = &p->settings;
@@ -165,7 +171,7 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
         { "record", "LOCAL_AWS_RECORD", OPT_STR, &s->record, NULL, 0, 0, "FILE",
           "append each request to the AWS port to it, whole: for tests" },
         { "no-verify", "LOCAL_AWS_NO_VERIFY", OPT_BOOL, &s->no_verify, NULL, 0, 0, NULL,
-          "accept requests whatever their signature" },
+          "accept requests whatever their signature; on a loopback address only" },
         { "log-level", "LOG_LEVEL", OPT_STR, &s->log_level, "info", 0, 0, "WORD",
           "debug, info, warn or error" },
         { NULL, "PATH", OPT_STR, &s->path, "/usr/local/bin:/usr/bin:/bin", 0, 0, "LIST",
@@ -191,6 +197,10 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
         return error_set(err, ERR_INVALID, 0, "--log-level: debug, info, warn or error");
     if (choose_driver(p, err) < 0)
         return -1;
+    if (s->no_verify && !is_loopback(s->aws_listen))
+        return error_set(err, ERR_INVALID, 0,
+                         "--no-verify: only where --aws-listen is a loopback address: whoever "
+                         "reaches the port may run commands");
     if (!s->config || !s->state)
         return error_set(err, ERR_INVALID, 0, "--config and --state are needed");
     p->local.log = log_open(STDERR_FILENO, level, "local-aws");

@@ -90,6 +90,7 @@ Test(local_commands, they_say_what_is_wrong, .timeout = 60)
 {
     struct lambda_rig r;
     lambda_rig_start(&r, NULL);
+    refuse(&r, "--no-verify --aws-listen 0.0.0.0:0", "--no-verify: only where");
     refuse(&r, "history", "use: local-aws history ARN|NAME|ID");
     refuse(&r, "history nobody", "there is no execution nobody");
     refuse(&r, "history arn:aws:x", "must be the ARN of a durable execution");
