@@ -163,7 +163,7 @@ NOT_GIVEN = {
         "AWS_ENDPOINT_URL AWS_ENDPOINT_URL_LAMBDA AWS_ENDPOINT_URL_ECS AWS_ENDPOINT_URL_SECRETS_MANAGER": "AWS's own are meant",
         "CALLBACK_TOKEN_KEYS": "CALLBACK_TOKEN_KEYS_SECRET stands in its place",
         "OPS_TOKEN": "the operations port is on the loopback interface",
-        "KEYS_REFRESH_SECONDS MAX_CONNECTIONS MAX_BUFFERED_MIB DELIVERY_THREADS RETRY_BASE_MS RETRY_CAP_MS": "the default suits",
+        "KEYS_REFRESH_SECONDS MAX_CONNECTIONS MAX_BUFFERED_MIB MAX_QUEUED_MIB DELIVERY_THREADS RETRY_BASE_MS RETRY_CAP_MS": "the default suits",
         "MAX_CONNECTIONS_PER_PEER": "one address is the gateway",
     },
 }
@@ -241,8 +241,6 @@ def environment():
             finding(f"{__file__}: {program} reads no {name}")
         for name in sorted(excused & given[program]):
             finding(f"{__file__}: {name} is given, so it needs no excuse")
-    if not os.path.exists("docker-compose.yml"):
-        return
     for where, program, _, variables in environment_of_compose("docker-compose.yml"):
         for name in sorted(set(variables) - known_to(program)):
             finding(f"{where}: {program} knows no {name}")
