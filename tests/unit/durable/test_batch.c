@@ -277,6 +277,87 @@ Test(map, counts_branches_that_an_earlier_invocation_began)
     cr_assert_eq(json_object_array_length(json_get_arr(p.seen, "all")), 3);
 }
 
+/* ---- every state of the records -------------------------------------------------------------- */
+
+static void context_record(struct fake *f, const char *id, const char *parent, const char *subtype,
+                           const char *name, const char *status, const char *details)
+{
+    auto_free char *parent_id =
+        mem_printf(parent ? "\"ParentId\":\"%s\"," : "%s", parent ? parent : "");
+    auto_free char *op = mem_printf("{\"Id\":\"%s\",%s\"Type\":\"CONTEXT\",\"SubType\":\"%s\","
+                                    "\"Name\":\"%s\",\"Status\":\"%s\",\"ContextDetails\":{%s}}",
+                                    id, parent_id, subtype, name, status, details);
+    fake_record(f, op);
+}
+
+Test(map, goes_on_from_every_status_of_its_own_record)
+{
+    static const char all[] = "\"Result\":\"{\\\"all\\\":[{\\\"result\\\":9,\\\"index\\\":0,"
+                              "\\\"status\\\":\\\"SUCCEEDED\\\"}],\\\"completionReason\\\":"
+                              "\\\"MIN_SUCCESSFUL_REACHED\\\"}\"";
+    static const struct {
+        const char *status, *details;
+        unsigned runs;
+        const char *answer, *updates;
+    } cases[] = {
+        { "STARTED", "", 1, "SUCCEEDED",
+          "START CONTEXT 1-1, SUCCEED CONTEXT 1-1; SUCCEED CONTEXT 1" },
+        { "SUCCEEDED", all, 0, "SUCCEEDED", "" },
+        { "SUCCEEDED", "\"Result\":\"[]\"", 0, "SerdesError", "" },
+        { "FAILED", "\"Error\":{\"ErrorType\":\"SerdesError\",\"ErrorMessage\":\"m\"}", 0,
+          "ChildContextError", "" },
+        { "SUCCEEDED", "\"ReplayChildren\":true,\"Result\":\"no summary\"", 0, "SerdesError", "" },
+        { "SUCCEEDED",
+          "\"ReplayChildren\":true,\"Result\":\"{\\\"itemStatuses\\\":\\\"-\\\","
+          "\\\"completionReason\\\":\\\"ALL_COMPLETED\\\"}\"",
+          0, "SUCCEEDED", "" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_fake struct fake f;
+        auto_buf struct buf u = BUF_INIT(10000);
+        fake_init(&f, "[1]");
+        context_record(&f, ID1, NULL, "Map", "m", cases[i].status, cases[i].details);
+        auto_program struct program p = { .fails = "." };
+        const char *answer = fake_invoke(&f, mapped, &p);
+        cr_assert(strstr(answer, cases[i].answer), "case %zu: %s", i, answer);
+        cr_assert_eq(p.runs[0], cases[i].runs, "case %zu", i);
+        cr_assert_str_eq(sent(&f, &u), cases[i].updates, "case %zu", i);
+    }
+}
+
+Test(map, goes_on_from_every_status_of_an_items_record)
+{
+    static const struct {
+        const char *status, *details;
+        unsigned runs;
+        const char *seen, *updates;
+    } cases[] = {
+        { "STARTED", "", 1, "\"result\":10", "SUCCEED CONTEXT 1-1; SUCCEED CONTEXT 1" },
+        { "SUCCEEDED", "\"Result\":\"7\"", 0, "\"result\":7", "SUCCEED CONTEXT 1" },
+        { "SUCCEEDED", "", 0, "\"result\":null", "SUCCEED CONTEXT 1" },
+        { "SUCCEEDED", "\"Result\":\"\",\"ReplayChildren\":true", 1, "\"result\":10",
+          "SUCCEED CONTEXT 1" },
+        { "FAILED", "\"Error\":{\"ErrorType\":\"Mine\",\"ErrorMessage\":\"m\"}", 0,
+          "\"ErrorType\":\"ChildContextError\",\"ErrorMessage\":\"m\",\"Cause\":{\"ErrorType\":"
+          "\"Mine\"",
+          "SUCCEED CONTEXT 1" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_fake struct fake f;
+        auto_buf struct buf u = BUF_INIT(10000);
+        fake_init(&f, "[1]");
+        context_record(&f, ID1, NULL, "Map", "m", "STARTED", "");
+        context_record(&f, ID11, ID1, "MapIteration", "map-item-0", cases[i].status,
+                       cases[i].details);
+        auto_program struct program p = { .fails = "." };
+        cr_assert_str_eq(fake_invoke(&f, mapped, &p), "{\"Status\":\"SUCCEEDED\"}");
+        cr_assert(strstr(json_text(p.seen, NULL), cases[i].seen), "case %zu: %s", i,
+                  json_text(p.seen, NULL));
+        cr_assert_eq(p.runs[0], cases[i].runs, "case %zu", i);
+        cr_assert_str_eq(sent(&f, &u), cases[i].updates, "case %zu", i);
+    }
+}
+
 /* ---- flat ------------------------------------------------------------------------------------ */
 
 Test(map, flat_records_the_steps_of_items_under_the_map)
