@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "callback-receiver/callback.h"
+#include "callback-receiver/cmd_offline.h"
 #include "callback-receiver/ops_client.h"
 #include "shared/base/json.h"
 #include "shared/base/mem.h"
@@ -16,10 +18,12 @@
 struct ops_options {
     char *listen;
     char *token;
+    char *store;
     char *state;
     int64_t limit;
     bool json;
     bool all;
+    bool offline;
 };
 
 #define COMMON(o)                                                                                  \
@@ -79,9 +83,7 @@ static int flushed(struct error *err)
 }
 
 /* GET or POST of `path`, page after page: each one is handed to `page`. */
-typedef void page_fn(const struct json_object *page, void *arg, bool *enough);
-
-static int each_page(struct ops_client *c, const char *method, const char *path, page_fn *page,
+static int each_page(struct ops_client *c, const char *method, const char *path, cmd_page_fn *page,
                      void *arg, struct error *err)
 {
     auto_free char *after = NULL;
@@ -115,18 +117,34 @@ static void list_page(const struct json_object *page, void *arg, bool *enough)
     *enough = l->left == 0;
 }
 
+/* As ?state= of the operations port. */
+static int narrow(const char *word, unsigned *states, struct error *err)
+{
+    for (unsigned s = 1; word && s < CALLBACK_STATES; s++)
+        if (*states & 1U << s && strcmp(word, callback_state_name((enum callback_state)s)) == 0) {
+            *states = 1U << s;
+            return 0;
+        }
+    return word ? error_set(err, ERR_INVALID, 0, "--state: state is none that is listed here") : 0;
+}
+
 static int run_list(const struct ops_options *o, const char *what, struct error *err)
 {
     struct ops_client c;
     struct listing l = { o->json, o->limit ? o->limit : INT64_MAX };
     auto_free char *path =
         mem_printf("/%s%s%s", what, o->state ? "?state=" : "", o->state ? o->state : "");
+    unsigned states = strcmp(what, "dead") == 0 ? 1U << CALLBACK_DEAD | 1U << CALLBACK_UNCONFIRMED
+                                                : 1U << CALLBACK_ACCEPTED | 1U << CALLBACK_PENDING;
+    if (o->offline && narrow(o->state, &states, err) < 0)
+        return -1;
     int rc = ops_client_init(&c, o->listen, o->token, err);
     if (rc == 0 && !o->json)
         printf("%-25s%-13s%-25s%8s  %-24s %s\n", "ID", "STATE", "SINCE", "ATTEMPTS", "JOB",
                "LAST ERROR");
     if (rc == 0)
-        rc = each_page(&c, "GET", path, list_page, &l, err);
+        rc = o->offline ? cmd_offline_list(o->store, states, list_page, &l, err)
+                        : each_page(&c, "GET", path, list_page, &l, err);
     ops_client_release(&c);
     return rc == 0 ? flushed(err) : rc;
 }
@@ -140,6 +158,10 @@ int cmd_list(int argc, char *const *argv, char *const *env, struct error *err)
         { "state", NULL, OPT_STR, &o.state, NULL, 0, 0, "WORD",
           dead ? "dead or unconfirmed; both by default" : "accepted or pending; both by default" },
         { "limit", NULL, OPT_INT, &o.limit, "0", 0, INT64_MAX, "N", "at most so many; 0: all" },
+        { "offline", NULL, OPT_BOOL, &o.offline, NULL, 0, 0, NULL,
+          "read the store itself: where no receiver runs" },
+        { "store", "CALLBACK_STORE", OPT_STR, &o.store, "sqlite:callbacks.db", 0, 0, "URL",
+          "with --offline: as the receiver has it" },
         { "json", NULL, OPT_BOOL, &o.json, NULL, 0, 0, NULL, "a JSON object a line" },
     };
     const struct opts opts = { .program =

@@ -53,11 +53,11 @@ static void put_env(char **env, char *text)
 
 static void make_env(struct rig *r, const char *const *more)
 {
-    static const char *const fixed[] = {
-        "LISTEN=127.0.0.1:0",   "OPS_LISTEN=127.0.0.1:0", "CALLBACK_TOKEN_KEYS=" RIG_KEYS,
-        "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-        "RETRY_BASE_MS=20",     "RETRY_CAP_MS=200",       "LOG_LEVEL=debug"
-    };
+    static const char *const fixed[] = { "LISTEN=127.0.0.1:0",         "OPS_LISTEN=127.0.0.1:0",
+                                         "AWS_REGION=us-east-1",       "AWS_ACCESS_KEY_ID=test",
+                                         "AWS_SECRET_ACCESS_KEY=test", "RETRY_BASE_MS=20",
+                                         "RETRY_CAP_MS=200",           "LOG_LEVEL=debug" };
+    put_env(r->env, mem_printf("CALLBACK_TOKEN_KEYS=%s", RIG_KEYS));
     const struct rig *shared = r->shared ? r->shared : r;
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         put_env(r->env, mem_dup(fixed[i]));

@@ -126,6 +126,44 @@ RIG_TEST(commands, unconfirmed_ones_are_sent_again_only_where_that_is_asked_for)
     rig_stop(r);
 }
 
+/* Where no receiver runs, the lists come from the store. */
+RIG_TEST(commands, list_a_store_whose_receiver_has_ended)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *out = NULL;
+    char first[TOKEN_PUBLIC_ID];
+    token_public_id("QUFBAAA=", first);
+    make_dead(r, 250);
+    free(rig_register(r, ID, NULL));
+    if (!rig_redis(r)->program) { /* the file is one process's alone */
+        cr_assert_eq(run(r, &out, "dead", "--offline", NULL), 1);
+        says(out, "another process has it open");
+    }
+    rig_kill(r);
+    cr_assert_eq(run(r, &out, "dead", NULL, NULL), 1);
+    says(out, "no receiver answers");
+    cr_assert_eq(run(r, &out, "dead", "--offline", NULL), 0, "%s", out);
+    cr_assert_eq(lines(out), 251, "%zu", lines(out));
+    says(out, first);
+    cr_assert_eq(run(r, &out, "pending", "--offline", "--json"), 0, "%s", out);
+    cr_assert_eq(lines(out), 1, "%s", out);
+    const char *const none[] = { "dead", "--offline", "--state", "unconfirmed", NULL };
+    free(out);
+    cr_assert_eq(rig_command(r, none, NULL, NULL, &out), 0);
+    cr_assert_eq(lines(out), 1, "%s", out);
+    const char *const bad[] = { "dead", "--offline", "--state", "pending", NULL };
+    free(out);
+    cr_assert_eq(rig_command(r, bad, NULL, NULL, &out), 1);
+    const char *const nowhere[] = { "dead", "--offline", "--store", "sqlite:/nowhere/c.db", NULL };
+    free(out);
+    cr_assert_eq(rig_command(r, nowhere, NULL, NULL, &out), 1);
+    says(out, "there is no store at");
+    rig_restart(r);
+    cr_assert_eq(run(r, &out, "dead", "--limit", "3"), 0);
+    cr_assert_eq(lines(out), 4);
+    rig_stop(r);
+}
+
 RIG_TEST(commands, lists_have_pages)
 {
     struct rig *r = rig_start(NULL);

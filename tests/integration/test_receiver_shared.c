@@ -170,7 +170,7 @@ Test(shared, silence_is_judged_whoever_is_killed)
                                                       .token = job }),
                    200, "pending");
         rig_kill(all[i]); /* perhaps the one that judged */
-        auto_free char *state = rig_await_state(all[RIGS - 1], id, "delivered");
+        free(rig_await_state(all[RIGS - 1], id, "delivered"));
         cr_assert_eq(rig_calls(all[0]), i + 1);
         struct rig_call call = rig_last_call(all[0]);
         cr_assert_not_null(strstr(call.body, "Task.HeartbeatLost"), "%s", call.body);
