@@ -473,8 +473,7 @@ int commands_run(int argc, char **argv, struct error *err)
                                .table = table,
                                .count = ARRAY_LEN(table) };
     int rc = opts_load(&opts, argc - 1, argv + 1, environ, err);
-    if (rc == OPTS_DONE)
-        return 0;
+    bool helped = rc == OPTS_DONE;
     if (rc >= 0) {
         c.args = argv + 1 + rc;
         c.count = argc - 1 - rc;
@@ -482,5 +481,5 @@ int commands_run(int argc, char **argv, struct error *err)
         rc = borrow_keys(&c, config, err) < 0 ? -1 : run(&c, argv[1], err);
     }
     opts_release(&opts);
-    return rc < 0 ? -1 : 0;
+    return rc < 0 && !helped ? -1 : 0;
 }
