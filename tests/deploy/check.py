@@ -5,6 +5,8 @@
   transform    the SAM transform applies; versions outlive deployments; every role is our own
   references   every Ref, GetAtt, Sub, condition and DependsOn leads somewhere that exists whenever it
                is asked for, and every parameter and condition is used
+  images       the Dockerfiles share their first stage, which is so built once, nobody in them is root,
+               and what serves has a health check
   environment  programs know each variable that they are given, start with its value, and each
                variable of theirs that they are not given is listed below with a reason
 
@@ -140,6 +142,33 @@ def references():
         references_of(path)
 
 
+# ---- images --------------------------------------------------------------------------------------
+
+
+def images():
+    first = set()
+    for folder in ("launcher", "callback-receiver", "container", "local"):
+        with open(f"{folder}/Dockerfile") as f:
+            text = f.read()
+        _, build, last, *rest = re.split(r"^(?=FROM )", text, flags=re.M)
+        first.add(re.sub(r"\n(#[^\n]*\n?)+$", "", build.rstrip("\n")).rstrip("\n"))  # comments of the next stage
+        where = f"{folder}/Dockerfile"
+        users = re.findall(r"^USER (\S+)", last, re.M)
+        if not users or users[-1].split(":")[0] in ("root", "0"):
+            finding(f"{where}: runs as root")
+        if ("EXPOSE" in last) != ("HEALTHCHECK" in last):
+            finding(f"{where}: what serves has a health check, and nothing else")
+        if re.search(r"^# *syntax|--mount|--link|<<|--platform|amd64|x86", text, re.M):
+            finding(f"{where}: needs BuildKit, or is for one architecture")
+        for base in re.findall(r"^FROM (\S+)", text, re.M):
+            if base != "debian:trixie-slim":
+                finding(f"{where}: is made from {base}")
+        if rest:
+            finding(f"{where}: has more than two stages")
+    if len(first) != 1:
+        finding("the first stages of the Dockerfiles differ, so that each is built anew")
+
+
 # ---- environment ---------------------------------------------------------------------------------
 
 # What AWS or the programs' own defaults say. Each variable is here with a reason, or is given.
@@ -247,7 +276,7 @@ def environment():
 
 
 def main():
-    checks = {"lint": lint, "transform": transform, "references": references, "environment": environment}
+    checks = {"lint": lint, "transform": transform, "references": references, "images": images, "environment": environment}
     os.chdir(ROOT)
     for name in sys.argv[1:] or checks:
         before = len(findings)
