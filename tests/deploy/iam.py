@@ -30,7 +30,6 @@ RECORDED = (
     ("test_launcher_sync", "*"),
     ("test_launcher_batch", "*/@(lists|fails|is_stopped|leaves)*"),
     ("test_sweep", "*/each_answer_of_ListTasks*"),
-    ("test_reports", "*"),
 )
 
 # Who calls, by the name that local-aws records, and the role that the same program has in AWS.
@@ -163,7 +162,12 @@ def record():
         if not os.path.exists(test):
             finding(f"{test} is not built: make tests")
             continue
-        run = subprocess.run([test, "--jobs", "2", "--filter", which], env={**os.environ, "LOCAL_AWS_RECORD": path}, capture_output=True, text=True)
+        command = [test, "--jobs", "2", "--filter", which]
+        # Twice, for a machine that is busy: whether they pass is asked of them elsewhere.
+        for _ in range(2):
+            run = subprocess.run(command, env={**os.environ, "LOCAL_AWS_RECORD": path}, capture_output=True, text=True)
+            if run.returncode == 0:
+                break
         if run.returncode != 0:
             finding(f"{name} failed:\n{(run.stdout + run.stderr)[-2000:]}")
     calls = read(path)
