@@ -169,7 +169,8 @@ static void beat(struct sender *s, const struct beat *one)
     struct error err = { 0 };
     enum metric which = METRIC_BEATS_OK;
     int rc = lambda_callback_heartbeat(s->aws, one->callback_id, &err);
-    pace_answered(b->cfg.pace, rc < 0 && (err.code == ERR_THROTTLED || err.code == ERR_DENIED),
+    /* Not where heartbeats are denied: reports may be allowed. */
+    pace_answered(b->cfg.pace, rc < 0 && err.code == ERR_THROTTLED,
                   rc < 0 ? aws_retry_after_ms(s->aws) : -1, clock_mono_ms(b->clock));
     if (rc < 0 && err.code == ERR_CANCELLED)
         return;

@@ -82,6 +82,27 @@ RIG_TEST(beats, go_on_while_lambda_fails_or_denies_and_after_a_kill)
     rig_stop(r);
 }
 
+/* Credentials that allow reports, but no heartbeats. */
+Test(beats, that_are_denied_do_not_slow_reports_down)
+{
+    cr_assert(rig_on(RIG_SQLITE));
+    struct rig *r = rig_start(NULL);
+    rig_lambda_beats(r, RIG_DENIES);
+    for (int i = 0; i < 40; i++) {
+        char id[] = "QUFBAA==";
+        id[4] = (char)('A' + i / 20);
+        id[5] = (char)('A' + i % 20);
+        free(rig_register(r, id, "\"engineHeartbeatSeconds\":3"));
+    }
+    await_beats(r, 160); /* some seconds of them */
+    cr_assert(metric_is(r, "callback_receiver_delivery_rate_limit 0\n"));
+    cr_assert(metric_is(r, "callback_receiver_engine_heartbeats_total{outcome=\"ok\"} 0\n"));
+    auto_free char *log = rig_log(r);
+    cr_assert_not_null(strstr(log, "engine_heartbeat_denied"), "%s", log);
+    rig_lambda_beats(r, RIG_TAKES);
+    rig_stop(r);
+}
+
 /* 1,000 jobs with a period of 60 s: 50 calls a second, each job's within the first third. That they
  * are even within every second is shown by the plan itself (tests/unit/receiver/test_callback.c);
  * here nothing may come faster than planned, however late the machine is. */
