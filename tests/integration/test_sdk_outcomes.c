@@ -8,6 +8,8 @@
 
 #include "tests/integration/sdk_rig.h"
 
+#define SPEED 10 /* of the engine's waits and timeouts */
+
 /* ---- operations ------------------------------------------------------------------------------ */
 
 typedef enum durable_rc operation(struct durable_ctx *ctx, struct json_object **out,
@@ -444,6 +446,7 @@ static struct lambda_rig rig;
 static void begin(void)
 {
     sdk_rig_start(&rig);
+    sdk_rig_speed(&rig, SPEED);
 }
 
 static void end(void)
