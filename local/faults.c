@@ -205,21 +205,30 @@ static void drop(struct faults *f, size_t i)
     memmove(&f->items[i], &f->items[i + 1], (f->count - i) * sizeof(f->items[0]));
 }
 
-/* `source` is NULL for a request: only an exact PutEvents stands for events. */
-static bool fits(const struct fault *fault, const char *operation, const char *source)
+/* What comes. */
+struct coming {
+    const char *operation;
+    const char *function; /* of a request; NULL: it is about none */
+    const char *source;   /* of an event; NULL: it is a request */
+};
+
+/* Only an exact PutEvents stands for events. */
+static bool fits(const struct fault *fault, const struct coming *c)
 {
-    if (source)
+    if (c->source)
         return strcmp(fault->operation, FAULT_EVENTS) == 0 &&
-               (!fault->source || strcmp(fault->source, source) == 0);
-    return strcmp(fault->operation, "*") == 0 || strcmp(fault->operation, operation) == 0;
+               (!fault->source || strcmp(fault->source, c->source) == 0);
+    if (fault->function && c->function && strcmp(fault->function, c->function) != 0)
+        return false;
+    return strcmp(fault->operation, "*") == 0 || strcmp(fault->operation, c->operation) == 0;
 }
 
-static struct fault *take(struct faults *f, const char *operation, const char *source)
+static struct fault *take(struct faults *f, const struct coming *c)
 {
     struct fault *met = NULL;
     for (size_t i = 0; i < f->count; i++) {
         struct fault *fault = &f->items[i];
-        if (!fits(fault, operation, source))
+        if (!fits(fault, c))
             continue;
         if (fault->skip > 0) {
             fault->skip--;
@@ -232,12 +241,14 @@ static struct fault *take(struct faults *f, const char *operation, const char *s
     return met;
 }
 
-struct fault *faults_take(struct faults *f, const char *operation)
+struct fault *faults_take(struct faults *f, const char *operation, const char *function)
 {
-    return take(f, operation, NULL);
+    const struct coming c = { .operation = operation, .function = function };
+    return take(f, &c);
 }
 
 struct fault *faults_take_event(struct faults *f, const char *source)
 {
-    return f ? take(f, FAULT_EVENTS, source) : NULL;
+    const struct coming c = { .operation = FAULT_EVENTS, .source = source };
+    return f ? take(f, &c) : NULL;
 }

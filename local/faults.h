@@ -49,8 +49,10 @@ int faults_add(struct faults *f, struct json_object *o, struct error *err) CHECK
 void faults_clear(struct faults *f);
 /* Adds [{"operation","times","skip"}...] of those that are not used up. */
 void faults_describe(const struct faults *f, struct buf *out);
-/* A request of `operation` comes: the fault that it meets, the caller's, or NULL. */
-struct fault *faults_take(struct faults *f, const char *operation) CHECKED;
+/* A request of `operation` comes, about an execution of `function` (NULL: about none): the fault
+ * that it meets, the caller's, or NULL. An order that names a function counts and meets only
+ * requests about that one's executions, and those that are about none. */
+struct fault *faults_take(struct faults *f, const char *operation, const char *function) CHECKED;
 /* An event of `source` comes; the same. `f` may be NULL. */
 struct fault *faults_take_event(struct faults *f, const char *source) CHECKED;
 void fault_free(struct fault *fault); /* takes NULL */

@@ -6,6 +6,7 @@
 
 #include "local/aws/aws_api.h"
 #include "local/aws/lambda.h"
+#include "local/aws/names.h"
 #include "local/faults.h"
 #include "local/record.h"
 #include "local/service_time.h"
@@ -96,7 +97,10 @@ static void delay(struct inspect *in, struct aws_request *r, int64_t ms)
 static bool before(struct aws_request *r, void *arg)
 {
     struct inspect *in = arg;
-    struct fault *fault = faults_take(in->local->faults, r->operation);
+    struct execution_arn arn;
+    struct error ignored;
+    bool about = r->segment_count > 2 && execution_arn_parse(r->segments[2], &arn, &ignored) == 0;
+    struct fault *fault = faults_take(in->local->faults, r->operation, about ? arn.function : NULL);
     if (!fault)
         return false;
     log_info(in->local->log, log_event("fault"), log_str("operation", r->operation),

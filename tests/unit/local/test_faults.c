@@ -12,7 +12,7 @@ static int add(struct faults *f, const char *json, struct error *err)
 
 static bool meets(struct faults *f, const char *operation)
 {
-    struct fault *fault = faults_take(f, operation);
+    struct fault *fault = faults_take(f, operation, NULL);
     fault_free(fault);
     return fault != NULL;
 }
@@ -40,12 +40,12 @@ Test(faults, meets_one_at_a_time_the_oldest_first)
                      "\"retryAfterSeconds\":3,\"times\":-1}",
                      NULL),
                  0);
-    struct fault *first = faults_take(f, "RunTask");
+    struct fault *first = faults_take(f, "RunTask", NULL);
     cr_assert_eq(first->action, FAULT_DELAY);
     cr_assert_eq(first->delay_ms, 5);
     fault_free(first);
     for (int i = 0; i < 5; i++) {
-        struct fault *later = faults_take(f, "RunTask");
+        struct fault *later = faults_take(f, "RunTask", NULL);
         cr_assert_eq(later->action, FAULT_ERROR);
         cr_assert_eq(later->status, 429);
         cr_assert_eq(later->retry_after_s, 3);
@@ -75,7 +75,7 @@ Test(faults, orders_what_becomes_of_tasks)
                                           "\"outcome\":\"%s\",\"delayMs\":7,\"message\":\"m\"}",
                                           cases[i].word);
         cr_assert_eq(add(f, json, NULL), 0, "%s", json);
-        struct fault *fault = faults_take(f, "RunTask");
+        struct fault *fault = faults_take(f, "RunTask", NULL);
         cr_assert_eq(fault->action, FAULT_TASK);
         cr_assert_eq(fault->outcome, cases[i].fate);
         cr_assert_str_eq(ecs_fate_word(fault->outcome), cases[i].word);
@@ -159,5 +159,26 @@ Test(faults, are_limited_in_number)
         cr_assert_eq(add(f, "{\"operation\":\"*\",\"action\":\"drop\"}", NULL), 0);
     cr_assert_eq(add(f, "{\"operation\":\"*\",\"action\":\"drop\"}", &err), -1);
     cr_assert_eq(err.code, ERR_TOO_LARGE);
+    faults_free(f);
+}
+
+Test(faults, an_order_for_a_function_counts_its_own_requests)
+{
+    struct error err;
+    struct faults *f = faults_new();
+    auto_json struct json_object *o = NULL;
+    cr_assert_eq(json_parse_str("{\"operation\":\"CheckpointDurableExecution\",\"action\":"
+                                "\"kill-function\",\"function\":\"a\",\"skip\":1}",
+                                &o, &err),
+                 0);
+    cr_assert_eq(faults_add(f, o, &err), 0, "%s", err.msg);
+    cr_assert_null(faults_take(f, "CheckpointDurableExecution", "a"));
+    cr_assert_null(faults_take(f, "CheckpointDurableExecution", "b"));
+    cr_assert_null(faults_take(f, "CheckpointDurableExecution", "b"));
+    struct fault *met = faults_take(f, "CheckpointDurableExecution", "a");
+    cr_assert_not_null(met);
+    cr_assert_str_eq(met->function, "a");
+    fault_free(met);
+    cr_assert_null(faults_take(f, "CheckpointDurableExecution", "a"));
     faults_free(f);
 }
