@@ -258,7 +258,7 @@ static void take_next(void *arg, struct httpd_request *req)
     httpd_park(req);
     env->next = req;
     set_state(env, ENV_IDLE);
-    environment_offer(env);
+    function_look(env->function);
 }
 
 static int take_answer(void *arg, const struct runtime_answer *a)

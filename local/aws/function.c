@@ -43,8 +43,9 @@ struct function {
     size_t waiting;
     struct environment **environments;
     size_t count;
-    struct attach *attach;   /* NULL: it has processes of its own */
-    struct loop_timer *look; /* soon */
+    struct attach *attach;      /* NULL: it has processes of its own */
+    struct loop_timer *patient; /* another environment may be started then */
+    struct loop_timer *look;    /* soon */
 };
 
 struct function *function_new(const struct local *local, const struct config_function *config,
@@ -143,6 +144,7 @@ void function_free(struct function *f)
     if (!f)
         return;
     loop_cancel(f->local->loop, f->look);
+    loop_cancel(f->local->loop, f->patient);
     for (struct invocation *i; (i = head(f));) {
         unqueue(i);
         invocation_discard(i);
@@ -228,6 +230,13 @@ static void fail_to_start(struct function *f, const struct error *why)
     function_fail_first(f, body, sizeof(body) - 1, "Runtime.InvalidEntrypoint");
 }
 
+static void after_patience(void *arg)
+{
+    struct function *f = arg;
+    f->patient = NULL;
+    function_look(f);
+}
+
 /* Beyond a few environments another one is only started for an invocation that has waited a little:
  * those that are there may well be faster than a new process, and starting many at the same time
  * makes each slower. */
@@ -236,11 +245,11 @@ static bool may_start(struct function *f, size_t coming)
     size_t few = (size_t)get_nprocs() * 2;
     int64_t patience = PATIENCE_MS - (clock_mono_ms(clock_system()) - head(f)->queued_ms);
     if (coming >= few)
-        return false; /* each looks at the queue when it has come up */
+        return false; /* it is looked again when one has come up */
     if (f->count < few || patience <= 0)
         return true;
-    if (!f->look)
-        f->look = loop_after(f->local->loop, patience, look_soon, f);
+    if (!f->patient)
+        f->patient = loop_after(f->local->loop, patience, after_patience, f);
     return false;
 }
 

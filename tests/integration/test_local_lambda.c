@@ -140,6 +140,25 @@ Test(local_lambda, killed_and_started_again_it_goes_on, .timeout = 90)
     lambda_rig_stop(&r);
 }
 
+Test(local_lambda, as_many_run_at_the_same_time_as_the_function_may, .timeout = 90)
+{
+    struct lambda_rig r;
+    char *arns[12];
+    int pid;
+    int64_t invocations;
+    lambda_rig_start(&r, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(arns); i++)
+        arns[i] = lambda_rig_begin(&r, "f:1", "{\"mode\":\"hang\"}");
+    for (size_t i = 0; i < 10; i++) /* maxConcurrency */
+        json_object_put(lambda_rig_event(&r, arns[i], "StepStarted"));
+    cr_assert_eq(lambda_rig_processes(&r, "f", &pid, &invocations), 10);
+    auto_free char *rest = lambda_rig_history(&r, arns[11]);
+    cr_assert_str_eq(rest, "ExecutionStarted");
+    for (size_t i = 0; i < ARRAY_LEN(arns); i++)
+        free(arns[i]);
+    lambda_rig_stop(&r);
+}
+
 Test(local_lambda, stop_ends_it_whatever_its_invocation_does, .timeout = 60)
 {
     struct lambda_rig r;
