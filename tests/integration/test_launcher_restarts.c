@@ -1,10 +1,13 @@
 /* local-aws (and with it every function) killed again and again while workflows of every kind are
  * on their way: each ends as it should, and no job runs twice. */
 #include <criterion/criterion.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "local/stack/folder.h"
 #include "shared/base/opts.h"
 #include "tests/integration/world.h"
 
@@ -103,4 +106,103 @@ Test(restarts, of_local_aws_at_any_moment_lose_nothing_and_run_nothing_twice)
         end_of_job(&w, &jobs[i]);
     world_no_task_runs(&w);
     world_stop(&w);
+}
+
+/* A stack whose state and ports are the same each time. */
+struct home {
+    char *folder;
+    struct stack_options options;
+};
+
+static void home_new(struct home *h)
+{
+    struct error err = { 0 };
+    h->folder = folder_new("lambda-ecs-durable", &err);
+    cr_assert_not_null(h->folder, "%s", err.msg);
+    h->options = (struct stack_options){
+        .state_dir = h->folder,
+        .http_port = program_free_port(),
+        .callbacks_port = program_free_port(),
+        .ops_port = program_free_port(),
+        .aws_port = program_free_port(),
+        .events = true,
+    };
+}
+
+static void home_free(struct home *h)
+{
+    struct error err = { 0 };
+    cr_expect_eq(folder_remove(h->folder, &err), 0, "%s", err.msg);
+    free(h->folder);
+}
+
+/* A job that works for long in its first task, and not at all in its next. */
+static char *post_twice(struct world *w, const char *folder, const char *pattern,
+                        const char *definition)
+{
+    auto_free char *body = mem_printf(
+        "{\"pattern\":\"%s\",\"task\":{\"taskDefinition\":\"%s\",\"command\":[\"sh\",\"-c\","
+        "\"m=%s/ran-%s; [ -e $m ] || { touch $m; sleep 600; }; echo 7\"]}}",
+        pattern, definition, folder, definition);
+    return world_post(w, body);
+}
+
+static void has_begun(const char *folder, const char *definition)
+{
+    auto_free char *mark = mem_printf("%s/ran-%s", folder, definition);
+    int64_t until_ms = clock_mono_ms(clock_system()) + 60000;
+    while (access(mark, F_OK) != 0) {
+        cr_assert_lt(clock_mono_ms(clock_system()), until_ms, "%s does not run", definition);
+        clock_sleep_ms(clock_system(), 20);
+    }
+}
+
+/* A stack that is stopped ends its tasks, as a host does that is switched off: by policy the jobs
+ * are tried again when it runs again, each once. */
+Test(restarts, of_everything_go_on_where_it_was)
+{
+    struct home h;
+    struct world w;
+    struct facts f = { 0 };
+    home_new(&h);
+    world_start(&w, &h.options);
+    auto_free char *id = post_twice(&w, h.folder, "callback", "job");
+    auto_free char *sync = post_twice(&w, h.folder, "sync", "plain");
+    has_begun(h.folder, "job");
+    has_begun(h.folder, "plain");
+    world_stop(&w);
+    world_start(&w, &h.options);
+    world_expect(&w, id, "SUCCEEDED", NULL, &f);
+    cr_expect_str_eq(f.result, "7");
+    cr_expect_eq(f.tasks, 2, "%d tasks", f.tasks);
+    facts_release(&f);
+    world_expect(&w, sync, "SUCCEEDED", NULL, &f);
+    cr_expect_eq(f.tasks, 2, "%d tasks", f.tasks);
+    facts_release(&f);
+    world_stop(&w);
+    home_free(&h);
+}
+
+/* The state of an older version is refused with a word on what to do, and is left as it is. */
+Test(restarts, on_the_state_of_another_version_are_refused)
+{
+    struct home h;
+    struct world w;
+    sqlite3 *db = NULL;
+    home_new(&h);
+    world_start(&w, &h.options);
+    world_stop(&w);
+    auto_free char *path = mem_printf("%s/local-aws.db", h.folder);
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, "UPDATE schemas SET version = 999 WHERE module = 'lambda'", NULL,
+                              NULL, NULL),
+                 SQLITE_OK);
+    sqlite3_close(db);
+    for (int i = 0; i < 2; i++) {
+        struct error err = { 0 };
+        h.options.bin_dir = getenv("BIN_DIR") ? getenv("BIN_DIR") : "build/bin";
+        cr_assert_null(stack_start(&h.options, &err));
+        cr_expect(strstr(err.msg, "version 999") && strstr(err.msg, "empty folder"), "%s", err.msg);
+    }
+    home_free(&h);
 }
