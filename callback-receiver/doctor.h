@@ -1,6 +1,7 @@
 /* doctor.h - `callback-receiver doctor`: would a receiver with this configuration work, and keep
- * what it accepts? Asks the store, the keys, the credentials and Lambda, changes nothing but a
- * probe key, and prints a line for each finding. One thread. */
+ * what it accepts? Asks the store, the keys, the credentials and Lambda, and prints a line
+ * for each finding. It changes nothing but a probe key in Redis, and makes the layout's own keys
+ * there where no receiver has yet. One thread. */
 #ifndef RECEIVER_DOCTOR_H
 #define RECEIVER_DOCTOR_H
 

@@ -22,8 +22,8 @@ Test(reports, one_that_comes_before_the_workflow_waits_is_kept)
     struct facts f = { 0 };
     world_start(&w, NULL);
     /* The checkpoint that records the started task is held up; the container is faster. */
-    world_fault(&w, "{\"operation\":\"CheckpointDurableExecution\",\"action\":\"delay\",\"skip\":2,"
-                    "\"times\":1,\"delayMs\":2500}");
+    world_fault(&w, "{\"operation\":\"CheckpointDurableExecution\",\"action\":\"delay\",\"skip\":3,"
+                    "\"times\":1,\"delayMs\":8000}");
     auto_free char *id = world_post(&w, "{\"pattern\":\"callback\",\"task\":{\"taskDefinition\":"
                                         "\"plain\",\"command\":[\"sh\",\"-c\","
                                         "\"curl -sS -X POST $CALLBACK_URL/success -H "
