@@ -26,8 +26,8 @@ static void add(struct json_object *functions, const char *name, const char *tar
 static void begin(void)
 {
     static const char *const names[] = {
-        "hello",     "retry",    "wait", "callback", "wait_for_callback",
-        "condition", "parallel", "map",  "child",    "saga"
+        "hello", "retry", "wait", "callback", "wait_for_callback", "condition", "parallel",
+        "map",   "child", "saga", "order"
     };
     struct json_object *functions = json_object_new_object();
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -149,6 +149,20 @@ Test(examples, invoke)
 Test(examples, child)
 {
     expect_result("child", "{\"customers\":[\"a\",\"b\"]}", "{\"a\":2,\"b\":2}");
+}
+
+Test(examples, order)
+{
+    struct error err;
+    auto_free char *good = answered("order", "{\"id\":7}", "yes", NULL);
+    cr_assert_str_eq(good, "\"yes\"");
+    auto_free char *arn = lambda_rig_begin(&rig, "order:$LATEST", "{\"id\":8}");
+    auto_free char *id = lambda_rig_callback(&rig, arn);
+    cr_assert_eq(lambda_callback_failure(rig.aws, id, "{\"ErrorMessage\":\"too dear\"}", &err), 0);
+    auto_json struct json_object *ended = lambda_rig_end(&rig, arn, "FAILED");
+    struct json_object *why = json_get_obj(ended, "Error");
+    cr_assert_str_eq(json_get_str(why, "ErrorType"), "Order.NotApproved");
+    cr_assert_str_eq(json_get_str(why, "ErrorMessage"), "too dear");
 }
 
 Test(examples, saga)
