@@ -41,7 +41,12 @@ ifneq ($(STATIC),)
 PKG_CFLAGS := -isystem $(STATIC_LIBS)/include
 # Other libraries are other flags.
 PKG_CFLAGS += $(patsubst %,-DLIBRARIES=%,$(shell cat $(STATIC_LIBS)/*.done | sha256sum | cut -c1-16))
-PKG_LIBS := -L$(STATIC_LIBS)/lib -lcurl -ljson-c -lssl -lcrypto
+# Static and position-independent: musl-gcc has no option for that, so the start files are named here.
+MUSL_CRT := /usr/lib/$(shell uname -m)-linux-musl
+STATIC_BEGIN := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text $(MUSL_CRT)/rcrt1.o $(MUSL_CRT)/crti.o \
+	$(shell gcc -print-file-name=crtbeginS.o)
+PKG_LIBS := -L$(STATIC_LIBS)/lib -lcurl -ljson-c -lssl -lcrypto -lc $(shell gcc -print-file-name=crtendS.o) \
+	$(MUSL_CRT)/crtn.o
 else ifneq ($(filter-out $(GOALS_WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
@@ -56,7 +61,7 @@ SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. -g $(OPTIMIZE) $(WARNINGS) $(if $(DEV),-Werror) $(HARDEN) \
 	-pthread $(SANITIZE_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
 # musl gives a thread 128 KiB of stack unless the program says otherwise.
-ALL_LDFLAGS = -pthread $(if $(STATIC),-static -Wl$(comma)--gc-sections -Wl$(comma)-z$(comma)stack-size=1048576,-pie) \
+ALL_LDFLAGS = -pthread $(if $(STATIC),$(STATIC_BEGIN) -Wl$(comma)--gc-sections -Wl$(comma)-z$(comma)stack-size=1048576,-pie) \
 	-Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZE_FLAGS) $(LDFLAGS)
 
 # ---- what there is -----------------------------------------------------------------------------
