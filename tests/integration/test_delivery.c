@@ -219,14 +219,14 @@ RIG_TEST(delivery, an_attempt_that_a_kill_cut_off_counts_as_unanswered)
 RIG_TEST(delivery, silence_after_a_heartbeat_is_a_failure)
 {
     struct rig *r = rig_start(NULL);
-    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":1");
+    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":4");
     rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "{\"state\":\"pending\"}");
     rig_expect(
         rig_say(r, "POST", "/heartbeat", job, JSON, "{\"progress\":0.5,\"message\":\"half\"}"), 200,
         "pending");
     rig_expect(rig_say(r, "GET", "", job, NULL, NULL), 200,
                "\"progress\":{\"progress\":0.5,\"message\":");
-    for (int i = 0; i < 4; i++) { /* any request counts */
+    for (int i = 0; i < 12; i++) { /* any request counts */
         clock_sleep_ms(clock_system(), 500);
         rig_expect(rig_say(r, "GET", "/input", job, NULL, NULL), 200, "{\"n\":1}");
     }
@@ -265,10 +265,10 @@ RIG_TEST(delivery, a_job_that_never_starts_is_a_failure)
 RIG_TEST(delivery, the_clock_of_heartbeats_starts_anew_with_the_receiver)
 {
     struct rig *r = rig_start(NULL);
-    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":2");
+    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":6");
     rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
     rig_kill(r);
-    clock_sleep_ms(clock_system(), 2500);
+    clock_sleep_ms(clock_system(), 7000);
     rig_restart(r);
     clock_sleep_ms(clock_system(), 1000);
     rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
