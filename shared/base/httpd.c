@@ -2,66 +2,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "shared/base/buf.h"
 #include "shared/base/clock.h"
 #include "shared/base/encode.h"
 #include "shared/base/httpd_framing.h"
-#include "shared/base/httpd_guard.h"
-#include "shared/base/listener.h"
-#include "shared/base/opts.h"
+#include "shared/base/httpd_internal.h"
 
 /* A body over the limit is read and dropped up to this much, so that the client gets to see the
  * 413; what is larger is cut off. */
-#define DROP_MAX          (8U << 20)
-#define CONNECTION_MEMORY (32U << 10)
-#define DRAIN_MS          5000
-
-struct httpd_request {
-    struct httpd *httpd;
-    struct MHD_Connection *connection;
-    char *path;
-    char *query;
-    const char *method;
-    struct buf body;
-    size_t counted; /* of httpd.buffered */
-    size_t dropped;
-    int64_t started_us;
-    struct httpd_guarded *guarded; /* its connection; NULL: without time limits */
-    bool seen;                     /* the access handler has been called */
-    bool too_large;
-    bool parked;
-    bool aborted;
-    struct MHD_Response *response;
-    unsigned status;
-    struct httpd_request *prev, *next; /* among the parked ones */
-};
-
-struct httpd {
-    struct httpd_config cfg;
-    struct MHD_Daemon *daemon;
-    char address[128];
-    uint16_t port;
-    pthread_mutex_t lock;
-    struct httpd_request *parked; /* under lock */
-    atomic_size_t active;
-    atomic_size_t buffered; /* bytes of bodies */
-    atomic_bool quiesced;
-    struct httpd_guard *guard; /* NULL: no time limits */
-    atomic_bool resumed;       /* a parked request was answered: libmicrohttpd has work at once */
-};
+#define DROP_MAX (8U << 20)
 
 static void park_link(struct httpd_request *req)
 {
@@ -97,22 +54,6 @@ static struct httpd_guarded *guarded(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
-static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
-                          enum MHD_ConnectionNotificationCode what)
-{
-    struct httpd *h = cls;
-    if (!h->guard)
-        return;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = httpd_guard_add(h->guard, info->connect_fd, h->cfg.header_timeout_s * 1000L);
-    } else if (*context) { /* before the socket is closed */
-        httpd_guard_remove(h->guard, *context);
-        *context = NULL;
-    }
-}
-
 /* Between two requests a connection may be silent, and then begin one. */
 static int64_t between_ms(const struct httpd *h)
 {
@@ -124,12 +65,14 @@ static int64_t between_ms(const struct httpd *h)
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* libmicrohttpd calls this first, with the request target as it came. */
-static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+void *httpd_on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-    struct httpd *h = cls;
+    const struct httpd_lane *lane = cls;
+    struct httpd *h = lane->httpd;
     struct httpd_request *req = mem_alloc(sizeof(*req));
     const char *mark = strchr(uri, '?');
     req->httpd = h;
+    req->lane = (size_t)(lane - h->lanes);
     req->connection = connection;
     req->path = mem_dup_len(uri, mark ? (size_t)(mark - uri) : strlen(uri));
     req->query = mem_dup(mark ? mark + 1 : "");
@@ -149,8 +92,8 @@ static void drop_body(struct httpd_request *req)
     req->counted = 0;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
-                         enum MHD_RequestTerminationCode how)
+void httpd_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                        enum MHD_RequestTerminationCode how)
 {
     (void)cls, (void)connection, (void)how;
     struct httpd_request *req = *con_cls;
@@ -166,22 +109,6 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     free(req->query);
     free(req);
     atomic_fetch_sub(&h->active, 1);
-}
-
-static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *s)
-{
-    (void)cls, (void)connection;
-    return strlen(s);
-}
-
-static void on_log(void *cls, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-static void on_log(void *cls, const char *fmt, va_list ap)
-{
-    struct httpd *h = cls;
-    char text[256];
-    vsnprintf(text, sizeof(text), fmt, ap);
-    text[strcspn(text, "\n")] = '\0';
-    log_debug(h->cfg.log, log_event("http_server"), log_str("text", text));
 }
 
 static enum MHD_Result queue(struct httpd_request *req)
@@ -271,9 +198,9 @@ static enum MHD_Result take(struct httpd_request *req, const char *part, size_t 
     return req->dropped > h->cfg.max_body + DROP_MAX ? MHD_NO : MHD_YES;
 }
 
-static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
-                                 const char *method, const char *version, const char *upload,
-                                 size_t *upload_len, void **con_cls)
+enum MHD_Result httpd_on_access(void *cls, struct MHD_Connection *connection, const char *url,
+                                const char *method, const char *version, const char *upload,
+                                size_t *upload_len, void **con_cls)
 {
     (void)connection, (void)url, (void)version;
     struct httpd *h = cls;
@@ -301,129 +228,6 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
         httpd_problem(req, 500, NULL,
                       "The request was not answered; this is a defect of the server.");
     return queue(req);
-}
-
-struct httpd *httpd_start(const struct httpd_config *cfg, struct error *err)
-{
-    int fd = listener_open(cfg->listen, err);
-    if (fd < 0)
-        return NULL;
-    struct httpd *h = mem_alloc(sizeof(*h));
-    h->cfg = *cfg;
-    if (cfg->threads > 0 && cfg->header_timeout_s > 0 && !(h->guard = httpd_guard_start(err))) {
-        close(fd);
-        free(h);
-        return NULL;
-    }
-    pthread_mutex_init(&h->lock, NULL);
-    h->port = listener_address(fd, h->address, sizeof(h->address));
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (cfg->threads > 0)
-        flags |= MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC;
-    struct MHD_OptionItem options[] = {
-        { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-        { MHD_OPTION_CONNECTION_LIMIT, cfg->max_connections ? cfg->max_connections : 4096, NULL },
-        { MHD_OPTION_PER_IP_CONNECTION_LIMIT, cfg->max_per_peer, NULL },
-        { MHD_OPTION_CONNECTION_TIMEOUT, cfg->idle_timeout_s, NULL },
-        { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
-        { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL }, /* HTTP/1.1 without Host is 400 */
-        { MHD_OPTION_THREAD_POOL_SIZE, cfg->threads, NULL },
-        { MHD_OPTION_END, 0, NULL },
-    };
-    if (cfg->threads <= 1)
-        options[ARRAY_LEN(options) - 2] = options[ARRAY_LEN(options) - 1];
-    h->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_access, h, /* the log comes first */
-                         MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
-                         h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
-                         on_connection, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    if (!h->daemon) {
-        error_set_errno(err, errno, "cannot start the HTTP server on %s", cfg->listen);
-        close(fd);
-        httpd_guard_stop(h->guard);
-        pthread_mutex_destroy(&h->lock);
-        free(h);
-        return NULL;
-    }
-    return h;
-}
-
-const char *httpd_address(const struct httpd *h)
-{
-    return h->address;
-}
-
-uint16_t httpd_port(const struct httpd *h)
-{
-    return h->port;
-}
-
-void httpd_quiesce(struct httpd *h)
-{
-    atomic_store(&h->quiesced, true);
-    int fd = MHD_quiesce_daemon(h->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd);
-}
-
-size_t httpd_active(const struct httpd *h)
-{
-    return atomic_load(&h->active);
-}
-
-static void refuse_parked(struct httpd *h)
-{
-    for (;;) {
-        pthread_mutex_lock(&h->lock);
-        struct httpd_request *req = h->parked;
-        pthread_mutex_unlock(&h->lock);
-        if (!req)
-            return;
-        httpd_problem(req, 503, NULL, "The server is stopping.");
-    }
-}
-
-void httpd_stop(struct httpd *h)
-{
-    if (!h)
-        return;
-    httpd_quiesce(h);
-    refuse_parked(h);
-    const struct clock *clock = clock_system();
-    int64_t until = clock_mono_ms(clock) + DRAIN_MS;
-    while (atomic_load(&h->active) > 0 && clock_mono_ms(clock) < until) {
-        if (h->cfg.threads == 0)
-            MHD_run(h->daemon);
-        clock_sleep_ms(clock, 2);
-    }
-    refuse_parked(h);
-    MHD_stop_daemon(h->daemon);
-    httpd_guard_stop(h->guard);
-    pthread_mutex_destroy(&h->lock);
-    free(h);
-}
-
-int httpd_fd(const struct httpd *h)
-{
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    return info ? info->epoll_fd : -1;
-}
-
-void httpd_run(struct httpd *h)
-{
-    atomic_store(&h->resumed, false);
-    MHD_run(h->daemon);
-}
-
-int64_t httpd_timeout_ms(struct httpd *h)
-{
-    MHD_UNSIGNED_LONG_LONG ms;
-    if (atomic_load(&h->resumed)) /* MHD_get_timeout leaves these out */
-        return 0;
-    if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
-        return -1;
-    return ms > INT64_MAX ? INT64_MAX : (int64_t)ms;
 }
 
 const char *httpd_method(const struct httpd_request *req)
@@ -529,11 +333,14 @@ int httpd_connection(const struct httpd_request *req)
 
 static void unpark(struct httpd_request *req)
 {
-    if (req->parked) {
-        atomic_store(&req->httpd->resumed, true);
-        park_unlink(req);
-        MHD_resume_connection(req->connection); /* from here on req is not ours */
-    }
+    if (!req->parked)
+        return;
+    struct httpd *h = req->httpd;
+    size_t lane = req->lane;
+    atomic_store(&h->resumed, true);
+    park_unlink(req);
+    MHD_resume_connection(req->connection); /* from here on req is not ours */
+    httpd_pool_wake(h->pool, lane);
 }
 
 void httpd_abort(struct httpd_request *req)

@@ -35,7 +35,7 @@ typedef void httpd_handler(struct httpd_request *req, void *arg);
 
 struct httpd_config {
     const char *listen;       /* "127.0.0.1:8081", "[::1]:0"; port 0 is any free one */
-    unsigned threads;         /* 0: none, see above */
+    unsigned threads;         /* 0: none, see above; at most 64 */
     unsigned max_connections; /* 0: 4096 over all threads */
     unsigned idle_timeout_s; /* a silent connection is closed; 0: never. Parked requests do not time
                                 out */

@@ -1,6 +1,7 @@
 /* What httpd does against clients that are slow, greedy or ambiguous. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,4 +241,46 @@ Test(httpd_limits, one_address_gets_so_many_connections)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
     httpd_stop(h);
+}
+
+/* The server's only thread waits in the first request's handler until the others are there. */
+static pthread_barrier_t busy;
+
+static void wait_busy(struct httpd_request *req, void *arg)
+{
+    (void)arg;
+    if (strcmp(httpd_path(req), "/busy") == 0) {
+        pthread_barrier_wait(&busy);
+        pthread_barrier_wait(&busy);
+    }
+}
+
+/* As many events at once as epoll is asked for: none of them may wait for another to come. */
+Test(httpd_limits, many_requests_at_the_same_moment)
+{
+    enum {
+        MANY = 128
+    };
+    static const char first[] = "GET /busy HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char get[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    struct httpd *h = start((struct httpd_config){ .max_body = 10, .on_headers = wait_busy });
+    int fds[MANY + 1];
+    pthread_barrier_init(&busy, NULL, 2);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = dial(h);
+        cr_assert(put(fds[i], get, strlen(get)));
+        auto_free char *answer = hear(fds[i], "handled");
+    }
+    cr_assert(put(fds[MANY], first, strlen(first)));
+    pthread_barrier_wait(&busy);
+    for (size_t i = 0; i < MANY; i++)
+        cr_assert(put(fds[i], get, strlen(get)));
+    pthread_barrier_wait(&busy);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        auto_free char *answer = hear(fds[i], "handled");
+        cr_expect_not_null(strstr(answer, "handled"), "connection %zu was forgotten", i);
+        close(fds[i]);
+    }
+    httpd_stop(h);
+    pthread_barrier_destroy(&busy);
 }

@@ -1,0 +1,110 @@
+#include "shared/base/httpd_pool.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "shared/base/mem.h"
+
+struct worker {
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+    int wake;          /* an eventfd */
+    atomic_bool woken; /* it has been written to since the thread looked last */
+    atomic_bool stopping;
+};
+
+struct httpd_pool {
+    size_t count;
+    struct worker workers[];
+};
+
+int httpd_pool_timeout_ms(struct MHD_Daemon *daemon)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+    if (MHD_get_timeout(daemon, &ms) != MHD_YES)
+        return -1;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+int httpd_pool_fd(struct MHD_Daemon *daemon)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info ? info->epoll_fd : -1;
+}
+
+static void *loop(void *arg)
+{
+    struct worker *w = arg;
+    struct pollfd fds[] = { { .fd = httpd_pool_fd(w->daemon), .events = POLLIN },
+                            { .fd = w->wake, .events = POLLIN } };
+    eventfd_t ignored;
+    while (!atomic_load(&w->stopping)) {
+        MHD_run(w->daemon);
+        if (poll(fds, 2, httpd_pool_timeout_ms(w->daemon)) < 0 && errno != EINTR)
+            abort(); /* only for wrong arguments */
+        if (fds[1].revents && eventfd_read(w->wake, &ignored) == 0)
+            atomic_store(&w->woken, false); /* before the look: what comes later wakes again */
+    }
+    return NULL;
+}
+
+static int start(struct worker *w, struct MHD_Daemon *daemon)
+{
+    w->daemon = daemon;
+    w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->wake < 0)
+        return errno;
+    int rc = pthread_create(&w->thread, NULL, loop, w);
+    if (rc != 0)
+        close(w->wake);
+    return rc;
+}
+
+struct httpd_pool *httpd_pool_start(struct MHD_Daemon *const *daemons, size_t count,
+                                    struct error *err)
+{
+    struct httpd_pool *p = mem_alloc(sizeof(*p) + count * sizeof(p->workers[0]));
+    while (p->count < count) {
+        int rc = start(&p->workers[p->count], daemons[p->count]);
+        if (rc != 0) {
+            error_set_errno(err, rc, "cannot start the HTTP server's threads");
+            httpd_pool_stop(p);
+            return NULL;
+        }
+        p->count++;
+    }
+    return p;
+}
+
+static void wake(struct worker *w)
+{
+    if (!atomic_exchange(&w->woken, true) && eventfd_write(w->wake, 1) < 0)
+        abort(); /* only for wrong arguments */
+}
+
+void httpd_pool_wake(struct httpd_pool *p, size_t index)
+{
+    if (p)
+        wake(&p->workers[index]);
+}
+
+void httpd_pool_stop(struct httpd_pool *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->count; i++) {
+        atomic_store(&p->workers[i].stopping, true);
+        wake(&p->workers[i]);
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        pthread_join(p->workers[i].thread, NULL);
+        close(p->workers[i].wake);
+    }
+    free(p);
+}

@@ -1,0 +1,32 @@
+/* httpd_pool.h - threads that run libmicrohttpd's daemons, one each.
+ *
+ * libmicrohttpd has threads of its own, but with epoll they can fall asleep on their work: where
+ * exactly as many events come at once as it fetches in one go (128), it waits for more, for as long
+ * as nothing else happens, before it looks at those it has (0.9.75; 128 clients that ask at the
+ * same time are enough). A daemon that never waits, because its thread does, has no such moment. */
+#ifndef BASE_HTTPD_POOL_H
+#define BASE_HTTPD_POOL_H
+
+#include <microhttpd.h>
+#include <stddef.h>
+
+#include "shared/base/error.h"
+
+struct httpd_pool;
+
+/* Each daemon is of MHD_USE_EPOLL without MHD_USE_INTERNAL_POLLING_THREAD, borrowed, and must not
+ * be stopped before the pool. NULL with *err. */
+struct httpd_pool *httpd_pool_start(struct MHD_Daemon *const *daemons, size_t count,
+                                    struct error *err) CHECKED;
+/* A connection of daemon `index` was resumed: its thread looks. Any thread; what comes before it
+ * has looked costs one system call together. Takes NULL. */
+void httpd_pool_wake(struct httpd_pool *p, size_t index);
+/* Ends the threads; takes NULL. */
+void httpd_pool_stop(struct httpd_pool *p);
+
+/* How long one may wait before the next MHD_run; -1: until the daemon's epoll descriptor is
+ * readable. */
+int httpd_pool_timeout_ms(struct MHD_Daemon *daemon);
+int httpd_pool_fd(struct MHD_Daemon *daemon);
+
+#endif
