@@ -102,6 +102,11 @@ TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(HARNESS_SRC)
 RACE_SRC := $(sort $(wildcard tests/race/*.c))
 RACE_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(RACE_SRC))
 
+# Fuzzers: tests/fuzz/README.md. The first word of a target's name is the room that it links.
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*.c))
+FUZZ_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
+fuzz_room = $(filter $(firstword $(subst _, ,$(basename $(notdir $(1))))),$(ROOMS))
+
 # Programs of storms and measurements have a main(); what is beside them they share.
 BENCH_MAIN := $(addprefix tests/bench/,durable_replay.c engine_stub.c receiver_storm.c bare_server.c receiver_load.c local_flow.c)
 BENCH_SRC := $(filter-out $(BENCH_MAIN),$(sort $(wildcard tests/bench/*.c)))
@@ -121,7 +126,7 @@ CHAOS_SRC := $(sort $(wildcard tests/chaos/*.c))
 CHAOS_CHECK := $(addprefix tests/chaos/,chaos_check.c marks.c)
 CHAOS_BIN := $(BUILD)/tests/chaos/chaos $(BUILD)/tests/chaos/chaos_check
 
-ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
+ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(FUZZ_SRC) tests/fuzz/replay/replay.c $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
 	$(EXAMPLES_SRC) $(CHAOS_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
@@ -218,6 +223,13 @@ $(BUILD)/tests/chaos/chaos_check: $(call objects,$(CHAOS_CHECK)) $(BUILD)/lib/li
 $(RACE_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBS)
 	$(call link,)
 
+define fuzz_rule
+$(BUILD)/tests/fuzz/$(1): $(OBJ)/tests/fuzz/$(1).o $(if $(FUZZER),,$(OBJ)/tests/fuzz/replay/replay.o) \
+		$(foreach r,$(call fuzz_room,$(1)),$(call room_archive,$(r))) $(LIBS)
+	$$(call link,$(FUZZER))
+endef
+$(foreach s,$(FUZZ_SRC),$(eval $(call fuzz_rule,$(basename $(notdir $(s))))))
+
 # The page is in the program.
 $(OBJ)/local/console_page.o: $(wildcard local/console/*)
 
@@ -237,7 +249,7 @@ up: all ## start everything and keep it running; prints the URLs and commands to
 
 # ---- test --------------------------------------------------------------------------------------
 .PHONY: tests
-tests: $(UNIT_BIN) $(RACE_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(CHAOS_BIN) $(BINARIES) ## build the tests
+tests: $(UNIT_BIN) $(RACE_BIN) $(FUZZ_BIN) $(INTEGRATION_BIN) $(BENCH_BIN) $(CONFORMANCE_BIN) $(EXAMPLES_BIN) $(CHAOS_BIN) $(BINARIES) ## build the tests
 
 .PHONY: test
 test: tests ## unit and integration tests, plain and under the sanitizers (SANITIZE=... for that one alone)
@@ -263,6 +275,15 @@ else
 race: $(RACE_BIN) $(BIN_receiver)
 	@set -e; for p in $(RACE_BIN); do TSAN_OPTIONS=halt_on_error=1 $$p; done
 endif
+
+TIME ?= 60
+.PHONY: fuzz
+fuzz: build/config.mk ## fuzz what reads input from outside (TIME=seconds for each, TARGET=name for one); needs clang
+	@command -v clang >/dev/null || { echo 'fuzz: skipped: clang is not installed'; exit 0; }; \
+	$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined FUZZER=-fsanitize=fuzzer \
+		fuzzers && tests/fuzz/run build/clang-fuzzer-no-link-address-undefined/tests/fuzz $(TIME) $(TARGET)
+.PHONY: fuzzers
+fuzzers: $(FUZZ_BIN)
 
 .PHONY: check
 check: tests ## the tests of this variant only
@@ -297,6 +318,10 @@ chaos-planted: all $(CHAOS_BIN) ## put five faults into small storms: the checke
 .PHONY: chaos-receiver
 chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store
 	@tests/bench/chaos-receiver
+
+.PHONY: hostile
+hostile: tests ## 10,000 connections that say little, against the real receiver
+	@HOSTILE_CONNECTIONS=10000 BIN_DIR=$(BUILD)/bin $(BUILD)/tests/integration/test_receiver_hostile
 
 .PHONY: bench
 bench: all $(BENCH_BIN) ## measure, beside the peers that are there (tests/bench/run NAME... for some)
