@@ -100,6 +100,21 @@ void sdk_rig_fails(struct lambda_rig *r, const char *name, const char *input, co
         cr_assert_str_eq(json_get_str(why, "ErrorMessage"), message, "%s", text);
 }
 
+int sdk_rig_logged(struct lambda_rig *r, const char *name, const char *arn, const char *message)
+{
+    auto_free char *path = mem_printf("%s/logs/%s.log", r->dir, name);
+    auto_free char *wanted = mem_printf("\"message\":\"%s\"", message);
+    auto_free char *line = NULL;
+    size_t size = 0;
+    int n = 0;
+    FILE *f = fopen(path, "r");
+    cr_assert_not_null(f, "%s", path);
+    while (getline(&line, &size, f) > 0)
+        n += strstr(line, arn) && strstr(line, wanted);
+    fclose(f);
+    return n;
+}
+
 /* ---- the function's side --------------------------------------------------------------------- */
 
 static int serve(const char *name)

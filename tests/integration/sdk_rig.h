@@ -34,6 +34,8 @@ char *sdk_rig_result(struct lambda_rig *r, const char *name, const char *input);
 /* The same with an execution that fails; asserts the error's type and, where given, its message. */
 void sdk_rig_fails(struct lambda_rig *r, const char *name, const char *input, const char *type,
                    const char *message);
+/* How many lines of a function's log are of execution `arn` and have this message. */
+int sdk_rig_logged(struct lambda_rig *r, const char *name, const char *arn, const char *message);
 /* Asserts that a history breaks no rule. */
 void sdk_rig_history(struct lambda_rig *r, const char *arn, struct history_facts *out);
 

@@ -4,17 +4,20 @@
  * at-most-once step run twice for an attempt. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/base/digest.h"
 #include "tests/integration/sdk_rig.h"
 
 #define LARGE     (300 * 1024) /* over what a checkpoint records of a context */
 #define SWEEP_MAX 200
 #define END_MS    120000
 #define TEAM      6  /* runs at the same time: most of a run is waiting */
+#define KILLS     60 /* at any moment, of a team */
 #define SPEED     10 /* of the engine's waits and delays */
 #define ANSWER    "\"yes\""
 
@@ -86,7 +89,7 @@ static const struct durable_step_opts thrice = { .retry = DURABLE_RETRY_FIXED(3,
 
 static enum durable_rc steps(const struct flow *f)
 {
-    static const struct durable_step_opts careful = { .retry = DURABLE_RETRY_FIXED(9, 1),
+    static const struct durable_step_opts careful = { .retry = DURABLE_RETRY_FIXED(100, 1),
                                                       .at_most_once = true };
     static const struct durable_step_opts once = { .retry = DURABLE_RETRY_NONE,
                                                    .at_most_once = true };
@@ -197,7 +200,7 @@ static enum durable_rc slow(struct durable_ctx *ctx, struct json_object *in, voi
                             struct json_object **out, struct durable_error *err)
 {
     (void)in;
-    static const struct durable_step_opts careful = { .retry = DURABLE_RETRY_FIXED(9, 1),
+    static const struct durable_step_opts careful = { .retry = DURABLE_RETRY_FIXED(100, 1),
                                                       .at_most_once = true };
     struct marked m = { arg, "once-slow", 1 };
     DURABLE_TRY(durable_wait(ctx, "first", 1, err));
@@ -395,19 +398,36 @@ static void wait_for(struct run team[], size_t count, const char *what)
     }
 }
 
+static void team_start(struct run team[TEAM])
+{
+    for (int k = 0; k < TEAM; k++) {
+        sdk_rig_start(&team[k].rig);
+        sdk_rig_speed(&team[k].rig, SPEED);
+    }
+}
+
+static void team_stop(struct run team[TEAM])
+{
+    for (int k = 0; k < TEAM; k++)
+        lambda_rig_stop(&team[k].rig);
+}
+
+/* What comes of the workflow where nothing happens to it; the caller's. */
+static char *undisturbed(struct run *r)
+{
+    begin(r, 0);
+    wait_for(r, 1, "undisturbed");
+    return finish(r, "undisturbed", NULL);
+}
+
 /* Meets `fault` (its members but skip) at each checkpoint in turn; returns how many runs met it.
  * How updates share checkpoints differs from run to run: it ends when a whole team met nothing. */
 static int sweep(const char *fault)
 {
     struct run team[TEAM] = { 0 };
     int touched = 0, round = 1;
-    for (int k = 0; k < TEAM; k++) {
-        sdk_rig_start(&team[k].rig);
-        sdk_rig_speed(&team[k].rig, SPEED);
-    }
-    begin(&team[0], 0);
-    wait_for(team, 1, "undisturbed");
-    auto_free char *expected = finish(&team[0], "undisturbed", NULL);
+    team_start(team);
+    auto_free char *expected = undisturbed(&team[0]);
     for (int n = 0; round > 0; n += TEAM) {
         cr_assert_lt(n, SWEEP_MAX, "%s: no end", fault);
         round = 0;
@@ -427,8 +447,7 @@ static int sweep(const char *fault)
         }
         touched += round;
     }
-    for (int k = 0; k < TEAM; k++)
-        lambda_rig_stop(&team[k].rig);
+    team_stop(team);
     return touched;
 }
 
@@ -446,6 +465,37 @@ Test(crash_points, the_process_dies_after_each_checkpoint, .timeout = 900)
     cr_assert_geq(
         sweep("\"action\":\"kill-function\",\"function\":\"everything\",\"when\":\"after\""),
         CHECKPOINTS);
+}
+
+/* Not at checkpoints: in the middle of whatever it does. */
+Test(crash_points, the_process_dies_at_any_moment, .timeout = 900)
+{
+    struct run team[TEAM] = { 0 };
+    int kills = 0;
+    team_start(team);
+    auto_free char *expected = undisturbed(&team[0]);
+    for (int k = 0; k < TEAM; k++)
+        begin(&team[k], 1);
+    int64_t until = clock_mono_ms(clock_system()) + END_MS;
+    for (size_t open = TEAM; open > 0;) {
+        cr_assert_lt(clock_mono_ms(clock_system()), until, "no end after %d kills", kills);
+        open = 0;
+        for (int k = 0; k < TEAM; k++) {
+            int pid = 0;
+            int64_t invocations;
+            if (ended(&team[k], "killed"))
+                continue;
+            open++;
+            lambda_rig_processes(&team[k].rig, "everything", &pid, &invocations);
+            if (pid && kills < KILLS && random_u64() % 4 == 0)
+                kills += kill(pid, SIGKILL) == 0;
+        }
+        clock_sleep_ms(clock_system(), (int64_t)(random_u64() % 40));
+    }
+    for (int k = 0; k < TEAM; k++)
+        free(finish(&team[k], "killed", expected));
+    cr_assert_geq(kills, KILLS / 4, "only %d kills", kills);
+    team_stop(team);
 }
 
 Test(crash_points, each_answer_is_lost, .timeout = 900)

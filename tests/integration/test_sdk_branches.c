@@ -144,10 +144,12 @@ static enum durable_rc other(struct durable_ctx *ctx, struct json_object *in, vo
     (void)in, (void)out;
     const char *text = arg, *space = strchr(text, ' ');
     auto_free char *path = mem_dup(space + 1);
+    durable_log(ctx, DURABLE_LOG_INFO, "the other begins");
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (strncmp(text, others[i].name, (size_t)(space - text)) == 0 &&
             others[i].name[space - text] == '\0')
             DURABLE_TRY(others[i].run(ctx, err));
+    durable_log(ctx, DURABLE_LOG_INFO, "the other ends");
     return durable_step(ctx, "touch", touch, path, &once, NULL, err);
 }
 
@@ -413,6 +415,9 @@ Test(branches, go_on_while_another_executes)
         cr_assert_str_eq(json_get_str(ended, "Result"), "\"met\"", "%s", others[i].name);
         sdk_rig_history(&rig, arns[i], &facts);
         cr_assert_eq(facts.invocations, 1, "%s: %d invocations", others[i].name, facts.invocations);
+        /* Its body starts again when it goes on, and logs no line a second time. */
+        cr_assert_eq(sdk_rig_logged(&rig, "meanwhile", arns[i], "the other begins"), 1);
+        cr_assert_eq(sdk_rig_logged(&rig, "meanwhile", arns[i], "the other ends"), 1);
         free(arns[i]);
     }
 }
