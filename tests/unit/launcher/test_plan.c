@@ -185,3 +185,37 @@ Test(plan, carries_the_trace_unless_the_workflow_has_its_own)
         cr_expect_null(strstr(found + 1, "\"TRACEPARENT\""), "once only");
     }
 }
+
+Test(plan, judges_each_job_of_a_batch_and_names_its_place)
+{
+    struct config c = config();
+    auto_buf struct buf json = BUF_INIT(100000);
+    auto_input struct input in = { 0 };
+    auto_json struct json_object *faults = NULL;
+    buf_printf(
+        &json,
+        "{\"pattern\":\"batch\",\"task\":{\"command\":[\"a\"]},\"tasks\":[{},{\"environment\":"
+        "{\"A\":\"%07000d\"}},{\"command\":[\"%07000d\"]}]}",
+        1, 1);
+    parse(buf_str(&json), &in);
+    cr_expect_eq(plan_check(&c, &in, &faults), -1);
+    cr_assert_eq(json_object_array_length(faults), 2);
+    cr_expect_str_eq(json_get_str(json_object_array_get_idx(faults, 0), "pointer"),
+                     "/tasks/1/environment/A");
+    cr_expect_str_eq(json_get_str(json_object_array_get_idx(faults, 1), "pointer"),
+                     "/tasks/2/command");
+}
+
+Test(plan, asks_of_a_sync_task_no_report)
+{
+    struct config c = config();
+    auto_input struct input in = { 0 };
+    auto_buf struct buf body = BUF_INIT(100000);
+    const struct plan_job sync = { .name = "job", .client_token = "t", .started_by = "s" };
+    parse("{\"pattern\":\"sync\",\"task\":{\"command\":[\"a\"]}}", &in);
+    plan_run_task(&c, &in, &sync, &body);
+    cr_expect_null(strstr(buf_str(&body), "CALLBACK_URL"));
+    cr_expect_null(strstr(buf_str(&body), "HEARTBEAT_SECONDS"));
+    cr_expect_not_null(
+        strstr(buf_str(&body), "{\"name\":\"CALLBACK_DISABLED\",\"value\":\"true\"}"));
+}
