@@ -127,6 +127,25 @@ static int run_tokens(struct function *f, struct buf *out, struct error *err)
     return done(out, text);
 }
 
+/* A batch whose last update is refused leaves nothing behind, and its token is good again. */
+static int run_atomic(struct function *f, struct buf *out, struct error *err)
+{
+    static const char half[] = "[{\"Id\":\"s\",\"Type\":\"STEP\",\"Action\":\"START\"},"
+                               "{\"Id\":\"c\",\"Type\":\"CALLBACK\",\"Action\":\"START\"},"
+                               "{\"Id\":\"w\",\"Type\":\"WAIT\",\"Action\":\"START\"}]";
+    auto_json struct json_object *state = NULL;
+    if (checkpoint(f, "half", half, err) == 0)
+        return done(out, "\"taken\"");
+    auto_free char *why = mem_dup(err->msg);
+    if (lambda_get_state(f->aws, f->arn, f->token, NULL, 1000, &state, err) < 0)
+        return -1;
+    size_t operations = json_object_array_length(json_get_arr(state, "Operations"));
+    if (checkpoint(f, "whole", STEP("START"), err) < 0)
+        return -1;
+    auto_free char *text = mem_printf("\"%s %zu\"", why, operations);
+    return done(out, text);
+}
+
 static int run_close(struct function *f, struct buf *out, struct error *err)
 {
     static const char close[] = "[{\"Id\":\"x\",\"Type\":\"EXECUTION\",\"Action\":\"SUCCEED\","
@@ -207,6 +226,8 @@ static int run(struct function *f, struct buf *out, struct error *err)
         return run_all(f, out, err);
     if (strcmp(mode, "tokens") == 0)
         return run_tokens(f, out, err);
+    if (strcmp(mode, "atomic") == 0)
+        return run_atomic(f, out, err);
     if (strcmp(mode, "close") == 0)
         return run_close(f, out, err);
     if (strcmp(mode, "invoke") == 0)

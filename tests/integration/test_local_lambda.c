@@ -198,6 +198,8 @@ Test(local_lambda, envelopes_and_tokens_follow_the_protocol, .timeout = 60)
           "\"replayed, InvalidParameterValueException: CheckpointDurableExecution: "
           "Invalid checkpoint token\"" },
         { "close", false, "\"large\"" },
+        { "atomic", false,
+          "\"CheckpointDurableExecution: Update for WAIT operation requires WaitOptions. 1\"" },
         { "pending", true,
           "{\"errorMessage\":\"Cannot return PENDING status with no pending operations.\","
           "\"errorType\":\"InvalidParameterValueException\"}" },
