@@ -34,7 +34,7 @@ struct run {
     size_t workers; /* threads that are not buried */
     bool stopping;  /* no branch is to be taken any more */
     struct worker *dead;
-    uint64_t seen_changes;
+    uint64_t seen_moves;
 };
 
 struct worker {
@@ -172,12 +172,23 @@ static bool custom_rule(struct run *r)
     return true;
 }
 
+/* Branch `i` has suspended (or FATAL has ended the execution). What it waits for may have moved
+ * before it was known to wait. */
+static void rest(struct run *r, size_t i)
+{
+    monitor_lock(&r->x->monitor);
+    r->branch[i].state = BRANCH_SUSPENDED;
+    if (strand_moved(&r->branch[i].strand, r->x->journal))
+        make_ready(r, i);
+    monitor_unlock(&r->x->monitor);
+}
+
 /* Looks at what branch `i` came to; not any more once the batch is complete. */
 static void look_at(struct run *r, size_t i)
 {
     struct branch *b = &r->branch[i];
     if (b->rc != DURABLE_OK && b->rc != DURABLE_FAILED) {
-        b->state = BRANCH_SUSPENDED; /* FATAL has ended the execution */
+        rest(r, i);
         return;
     }
     if (r->complete)
@@ -231,10 +242,10 @@ static enum durable_rc begin_more(struct run *r, struct durable_error *err)
 /* With the monitor held: whose awaited operation has moved, can run. */
 static void wake(struct run *r)
 {
-    uint64_t changes = journal_changes(r->x->journal);
-    if (changes == r->seen_changes)
+    uint64_t moves = journal_moves(r->x->journal);
+    if (moves == r->seen_moves)
         return;
-    r->seen_changes = changes;
+    r->seen_moves = moves;
     for (size_t i = 0; i < r->begun; i++)
         if (r->branch[i].state == BRANCH_SUSPENDED &&
             strand_moved(&r->branch[i].strand, r->x->journal))
@@ -276,7 +287,7 @@ static enum durable_rc wait_or_ask(struct run *r, struct durable_error *err)
     monitor_lock(&x->monitor);
     int64_t next = next_ask(r);
     bool idle = r->done.length == 0 && r->ready.length == 0 && !x->ended &&
-                journal_changes(x->journal) == r->seen_changes;
+                journal_moves(x->journal) == r->seen_moves;
     if (idle && r->running > 0 && next > now_ms)
         monitor_wait(&x->monitor, next == INT64_MAX ? -1 : next - now_ms);
     bury(r);

@@ -16,7 +16,7 @@ struct journal {
     struct operation **bucket; /* open addressing, bucket_count is a power of two */
     size_t bucket_count;
     size_t count;
-    uint64_t changes;
+    uint64_t moves;
     const struct operation *execution;
 };
 
@@ -197,7 +197,8 @@ static int merge_one(struct journal *j, const struct json_object *o, struct erro
         j->count++;
     }
     struct operation *op = operation_read(o);
-    j->changes++;
+    if (operation_ended(op) || op->status == OP_READY)
+        j->moves++;
     op->replaced = j->bucket[i];
     j->bucket[i] = op;
     if (j->bucket[i]->type == OP_EXECUTION)
@@ -229,7 +230,7 @@ size_t journal_count(const struct journal *j)
     return j->count;
 }
 
-uint64_t journal_changes(const struct journal *j)
+uint64_t journal_moves(const struct journal *j)
 {
-    return j->changes;
+    return j->moves;
 }

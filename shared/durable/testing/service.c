@@ -16,12 +16,36 @@ int64_t service_now_ms(const struct durable_test *t)
     return t->now_ms + (t->real_ms ? clock_mono_ms(clock_system()) - t->real_ms : 0);
 }
 
+/* Where `id` is, or the free place where it belongs. */
+static size_t *place_of(const struct durable_test *t, const char *id)
+{
+    size_t h = 5381;
+    for (const char *c = id; *c; c++)
+        h = h * 33 + (unsigned char)*c;
+    size_t i = h & (t->places - 1);
+    while (t->place[i] && strcmp(t->op[t->place[i] - 1]->id, id) != 0)
+        i = (i + 1) & (t->places - 1);
+    return &t->place[i];
+}
+
 struct test_operation *service_find(const struct durable_test *t, const char *id)
 {
-    for (size_t i = t->op_count; id && i-- > 0;)
-        if (strcmp(t->op[i]->id, id) == 0)
-            return t->op[i];
-    return NULL;
+    size_t at = id && t->places ? *place_of(t, id) : 0;
+    return at ? t->op[at - 1] : NULL;
+}
+
+/* The last operation of the list can be found from now on. */
+static void place_last(struct durable_test *t)
+{
+    size_t first = t->op_count - 1;
+    if (t->op_count * 2 > t->places) {
+        t->places = t->places ? t->places * 2 : 64;
+        free(t->place);
+        t->place = mem_array(t->places, sizeof(*t->place));
+        first = 0;
+    }
+    for (size_t i = first; i < t->op_count; i++)
+        *place_of(t, t->op[i]->id) = i + 1;
 }
 
 void service_event(struct durable_test *t, const char *type, const char *name)
@@ -174,6 +198,7 @@ static struct test_operation *add_operation(struct durable_test *t, struct json_
     op->view.started_ms = service_now_ms(t);
     t->op = mem_resize(t->op, t->op_count + 1, sizeof(struct test_operation *));
     t->op[t->op_count++] = op;
+    place_last(t);
     return op;
 }
 

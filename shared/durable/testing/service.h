@@ -86,6 +86,8 @@ struct durable_test {
     int64_t ends_ms; /* the execution's timeout */
     struct test_operation **op;
     size_t op_count;
+    size_t *place; /* by id: open addressing, a place is an index into op plus 1, 0 is free */
+    size_t places; /* a power of two, or 0 */
     struct script *script;
     size_t script_count;
     struct function *function;

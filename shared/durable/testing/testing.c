@@ -60,6 +60,7 @@ void durable_test_free(struct durable_test *t)
     for (unsigned i = 0; i < t->requests; i++)
         free(t->request[i]);
     free(t->op);
+    free(t->place);
     free(t->script);
     free(t->function);
     free(t->happening);
