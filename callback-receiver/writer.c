@@ -41,7 +41,6 @@ struct writer {
     struct lane lanes[WRITER_STORES];
     size_t lane_count;
     pthread_mutex_t lock;
-    pthread_cond_t called; /* a writer_call has ended */
     /* Under lock. */
     struct job *first;
     struct job **last;
@@ -54,7 +53,8 @@ struct writer {
 
 struct call {
     struct writer *writer;
-    bool ended; /* under the writer's lock */
+    pthread_cond_t changed; /* its own: nobody else is woken */
+    bool ended;             /* under the writer's lock */
     int rc;
     struct error err;
 };
@@ -168,7 +168,6 @@ static void end_lanes(struct writer *w)
         free(w->lanes[i].batch);
     }
     pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->called);
 }
 
 struct writer *writer_start(struct store *const *stores, size_t count,
@@ -185,7 +184,6 @@ struct writer *writer_start(struct store *const *stores, size_t count,
     w->log = log;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->called, NULL);
     for (size_t i = 0; i < count; i++) {
         struct lane *lane = &w->lanes[i];
         lane->writer = w;
@@ -270,13 +268,14 @@ static void call_ended(struct store_op *op, const struct error *err, void *arg)
     if (err)
         c->err = *err;
     c->ended = true;
-    pthread_cond_broadcast(&w->called);
+    pthread_cond_signal(&c->changed);
     pthread_mutex_unlock(&w->lock);
 }
 
 int writer_call(struct writer *w, struct store_op *const *ops, size_t count, struct error *err)
 {
     struct call c = { .writer = w };
+    pthread_cond_init(&c.changed, NULL);
     struct job *j = mem_alloc(sizeof(*j));
     j->ops = ops;
     j->count = count;
@@ -286,8 +285,9 @@ int writer_call(struct writer *w, struct store_op *const *ops, size_t count, str
     enqueue(w, j);
     pthread_mutex_lock(&w->lock);
     while (!c.ended)
-        pthread_cond_wait(&w->called, &w->lock);
+        pthread_cond_wait(&c.changed, &w->lock);
     pthread_mutex_unlock(&w->lock);
+    pthread_cond_destroy(&c.changed);
     if (c.rc < 0 && err)
         *err = c.err;
     return c.rc;

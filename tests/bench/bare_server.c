@@ -1,18 +1,23 @@
 /* bare-server: what libmicrohttpd alone does with the requests of a measurement: it reads each
- * whole and answers 202 with the receiver's body. Nothing is checked, kept or sent on. The mode is
- * the one that libmicrohttpd's manual calls its fastest: epoll, a pool of threads, one answer made
- * once and shared. */
+ * whole and answers 202 with the receiver's body. Nothing is checked, kept or sent on. It runs as
+ * libmicrohttpd's manual calls it fastest, with epoll, a pool of threads, and one answer made once
+ * and shared; the threads are those of httpd_pool.h, since its own would fall asleep on the load.
+ */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/base/httpd_pool.h"
 #include "shared/base/listener.h"
 #include "shared/base/log.h"
 #include "shared/base/opts.h"
 #include "shared/base/signals.h"
+
+#define THREADS_MAX 16
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *upload,
@@ -31,6 +36,14 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     return MHD_queue_response(connection, 202, cls);
 }
 
+static struct MHD_Daemon *start_daemon(int listening, struct MHD_Response *response)
+{
+    int fd = fcntl(listening, F_DUPFD_CLOEXEC, 0);
+    return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_access, response,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 4096U,
+                            MHD_OPTION_END);
+}
+
 static int serve(const char *listen, unsigned threads, struct error *err)
 {
     char address[128];
@@ -42,18 +55,12 @@ static int serve(const char *listen, unsigned threads, struct error *err)
         MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(response, "Content-Type", "application/json");
     MHD_add_response_header(response, "Cache-Control", "no-store");
-    struct MHD_OptionItem options[] = {
-        { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-        { MHD_OPTION_CONNECTION_LIMIT, 4096, NULL },
-        { MHD_OPTION_THREAD_POOL_SIZE, threads, NULL },
-        { MHD_OPTION_END, 0, NULL },
-    };
-    if (threads <= 1)
-        options[2] = options[3];
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_access,
-                         response, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    if (daemon) {
+    struct MHD_Daemon *daemons[THREADS_MAX];
+    unsigned count = 0;
+    while (count < threads && (daemons[count] = start_daemon(fd, response)) != NULL)
+        count++;
+    struct httpd_pool *pool = count == threads ? httpd_pool_start(daemons, count, err) : NULL;
+    if (pool) {
         struct log *log = log_open(STDERR_FILENO, LOG_INFO, "bare-server");
         (void)listener_address(fd, address, sizeof(address));
         auto_free char *url = mem_printf("http://%s", address);
@@ -61,13 +68,13 @@ static int serve(const char *listen, unsigned threads, struct error *err)
         log_info(log, log_event("ready"));
         signals_wait();
         log_close(log);
-        MHD_stop_daemon(daemon);
-    } else {
-        close(fd);
-        error_set(err, ERR_IO, 0, "libmicrohttpd does not start");
     }
+    httpd_pool_stop(pool);
+    for (unsigned i = 0; i < count; i++)
+        MHD_stop_daemon(daemons[i]);
+    close(fd);
     MHD_destroy_response(response);
-    return daemon ? 0 : -1;
+    return pool ? 0 : error_set(err, ERR_IO, 0, "libmicrohttpd does not start");
 }
 
 int main(int argc, char **argv)
@@ -77,7 +84,7 @@ int main(int argc, char **argv)
     int64_t threads = 1;
     const struct opt table[] = {
         { "listen", NULL, OPT_STR, &listen, "127.0.0.1:0", 0, 0, "HOST:PORT", "where" },
-        { "threads", NULL, OPT_INT, &threads, "1", 1, 16, "N", "that serve" },
+        { "threads", NULL, OPT_INT, &threads, "1", 1, THREADS_MAX, "N", "that serve" },
     };
     const struct opts o = { .program = "bare-server",
                             .synopsis = "[options]",
