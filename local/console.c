@@ -351,10 +351,21 @@ static void handle(struct httpd_request *req, void *arg)
 /* ---- life --------------------------------------------------------------------------------------
  */
 
+/* An address that a browser on this machine can use, also where all interfaces are listened on. */
+static char *own_url(const char *url)
+{
+    static const char *const any[] = { "http://0.0.0.0:", "http://[::]:" };
+    for (size_t i = 0; i < ARRAY_LEN(any); i++)
+        if (strncmp(url, any[i], strlen(any[i])) == 0)
+            return mem_printf("http://127.0.0.1:%s", url + strlen(any[i]));
+    return mem_dup(url);
+}
+
 /* The page's address, for the user's eyes only. */
 static int write_address(const struct console *c, struct error *err)
 {
-    auto_secret char *text = mem_printf("%s/console#%s\n", c->local->aws_url, c->secret);
+    auto_free char *url = own_url(c->local->aws_url);
+    auto_secret char *text = mem_printf("%s/console#%s\n", url, c->secret);
     size_t len = strlen(text);
     if (unlink(c->file) < 0 && errno != ENOENT)
         return error_set_errno(err, errno, "cannot replace %s", c->file);
