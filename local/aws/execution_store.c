@@ -96,7 +96,9 @@ static const char *const sql[STATEMENTS] = {
     [RECENT] = "SELECT row, id, name, arn, function, version, status, started, ended"
                " FROM executions WHERE (?1 IS NULL OR function = ?1) AND"
                " (?2 IS NULL OR id = ?2 OR substr(name, 1, length(?2)) = ?2) AND"
-               " (?3 = 0 OR (?3 >> status) & 1) AND row < ?4 ORDER BY row DESC LIMIT ?5",
+               " (?3 = 0 OR (?3 >> status) & 1) AND row < ?4"
+               " AND row >= min(?4, (SELECT max(row) + 1 FROM executions)) - 50000"
+               " ORDER BY row DESC LIMIT ?5",
     [COUNT] = "SELECT status, count(*) FROM executions GROUP BY status",
     [EXPIRED] =
         "SELECT row, status FROM executions WHERE status <> 0 AND keep_until < ?1 LIMIT 100",

@@ -69,7 +69,8 @@ void execution_store_list(struct execution_store *s, const struct execution_filt
                           execution_visit_fn *visit, void *arg);
 
 /* Summaries (no input, result, error or operations), newest first, of any function; `name` is a
- * beginning, or the id; the rest of `filter` as in a reverse list. */
+ * beginning, or the id; the rest of `filter` as in a reverse list. At most 50,000 are looked
+ * through, so that a search for what is not there holds nobody up. */
 void execution_store_recent(struct execution_store *s, const struct execution_filter *filter,
                             execution_visit_fn *visit, void *arg);
 /* How many there are, by status. */
