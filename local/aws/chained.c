@@ -142,6 +142,9 @@ static char *find_target(struct lambda *l, const struct update *u, struct invoke
     if (target->config->durable && !target->qualified)
         return error_object_make("InvalidParameterValueException",
                                  "You cannot invoke a durable function using an unqualified ARN.");
+    /* One that invokes itself without end must not take all memory. */
+    if (start_is_full(target->function))
+        return error_object_make("TooManyRequestsException", "Rate Exceeded.");
     return NULL;
 }
 

@@ -10,7 +10,8 @@
 #include "local/aws/update.h"
 
 /* Invokes what the START says, after `op` was added in STARTED, and writes its event. A target that
- * is not there, or is durable and not qualified, ends the operation as FAILED at once. */
+ * is not there, is durable and not qualified, or has too much waiting for it, ends the operation as
+ * FAILED at once. */
 void chained_begin(struct lambda *l, struct execution *e, struct operation *op,
                    const struct update *u, int64_t now_ms);
 /* An execution has ended (its record says how): ends the operation that waits for it, if any. */

@@ -249,6 +249,29 @@ Test(lifecycle, a_store_that_is_opened_again_has_everything)
     remove_world(&w);
 }
 
+Test(lifecycle, a_chained_invoke_fails_where_too_much_waits, .timeout = 120)
+{
+    static const char updates[] = "[{\"Id\":\"i\",\"Type\":\"CHAINED_INVOKE\",\"Action\":\"START\","
+                                  "\"ChainedInvokeOptions\":{\"FunctionName\":\"f:1\"}}]";
+    struct world w;
+    make_world(&w);
+    struct execution *early = begin(&w, "{}");
+    const struct start s = { .function = early->function, .version = "1" };
+    apply(&w, early, updates);
+    cr_expect_eq(execution_find(early, "i")->status, OP_STARTED);
+    struct execution *late = start_execution(w.local.lambda, &s);
+    store_begin(w.local.store);
+    while (!start_is_full(early->function))
+        (void)!start_execution(w.local.lambda, &s);
+    store_commit(w.local.store);
+    apply(&w, late, updates);
+    const struct operation *refused = execution_find(late, "i");
+    cr_expect_eq(refused->status, OP_FAILED);
+    cr_expect_not_null(strstr(refused->error, "TooManyRequestsException"), "%s", refused->error);
+    expect_history(&w, late, "ExecutionStarted ChainedInvokeStarted ChainedInvokeFailed");
+    remove_world(&w);
+}
+
 /* The ids of a page, separated by blanks. */
 static void page(const struct execution *e, uint32_t from, size_t max, const char *wanted,
                  uint32_t wanted_next)
