@@ -1,5 +1,6 @@
 #include "shared/durable/checkpoint.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #define STATE_PAGES   1000
 #define STALE_TOKEN   "Invalid checkpoint token"
 #define TOKEN_MAX     2048
+/* How long exit(3) in a body waits for its START to be taken. */
+#define EXIT_PATIENCE_MS 2000
 
 struct checkpoint {
     char *arn;
@@ -34,6 +37,11 @@ struct checkpoint {
     bool stop;
     int64_t linger_until_ms; /* monotonic; 0: nothing lingers */
 };
+
+/* A body may end the process with exit(3). Then what lingers is sent first, so that the next
+ * invocation finds the step begun, however soon that was. The one place of the library with state
+ * of the process: atexit(3) knows no other. */
+static _Atomic(struct checkpoint *) exiting;
 
 struct checkpoint *checkpoint_new(const char *arn, const char *token, struct journal *journal,
                                   const struct durable_edge *edge, struct monitor *monitor)
@@ -70,6 +78,8 @@ void checkpoint_free(struct checkpoint *c)
     if (!c)
         return;
     if (c->pump_runs) {
+        struct checkpoint *mine = c;
+        atomic_compare_exchange_strong(&exiting, &mine, NULL);
         monitor_lock(c->monitor);
         c->stop = true;
         pthread_cond_signal(&c->pump_wake);
@@ -375,6 +385,39 @@ static void *pump(void *arg)
     return NULL;
 }
 
+static void send_at_exit(void)
+{
+    struct checkpoint *c = atomic_load(&exiting);
+    if (!c)
+        return;
+    int64_t until_ms = clock_mono_ms(clock_system()) + EXIT_PATIENCE_MS;
+    monitor_lock(c->monitor);
+    if (c->linger_until_ms) {
+        c->linger_until_ms = 1;
+        pthread_cond_signal(&c->pump_wake);
+    }
+    for (int64_t left_ms = EXIT_PATIENCE_MS;
+         (c->linger_until_ms || c->in_flight) && can_send(c) && left_ms > 0;
+         left_ms = until_ms - clock_mono_ms(clock_system()))
+        monitor_wait(c->monitor, left_ms);
+    monitor_unlock(c->monitor);
+}
+
+static void register_at_exit(void)
+{
+    (void)atexit(send_at_exit); /* without it a START may be lost, which is no harm */
+}
+
+static void start_pump(struct checkpoint *c)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    c->pump_runs = pthread_create(&c->pump, NULL, pump, c) == 0;
+    if (!c->pump_runs)
+        return; /* without it the update waits for the next flush */
+    pthread_once(&once, register_at_exit);
+    atomic_store(&exiting, c);
+}
+
 void checkpoint_add(struct checkpoint *c, struct update *u, bool lingers)
 {
     if (c->failed) {
@@ -389,6 +432,6 @@ void checkpoint_add(struct checkpoint *c, struct update *u, bool lingers)
     c->linger_until_ms = clock_mono_ms(clock_system()) + CHECKPOINT_LINGER_MS;
     if (c->pump_runs)
         pthread_cond_signal(&c->pump_wake);
-    else /* without it the update waits for the next flush */
-        c->pump_runs = pthread_create(&c->pump, NULL, pump, c) == 0;
+    else
+        start_pump(c);
 }

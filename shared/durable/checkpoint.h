@@ -5,7 +5,8 @@
  * is queued meanwhile forms the next request. Whoever needs an update accepted flushes, and sends
  * where nobody else does. An update that nobody waits for (the START of a step or of a context) is
  * sent by a thread of this module once it is CHECKPOINT_LINGER_MS old: so a short step's START and
- * end share a request, and a long one's START is recorded while it runs.
+ * end share a request, and a long one's START is recorded while it runs; exit(3) in a body waits
+ * for it.
  *
  * A failure is final for the invocation: it is kept, what is queued is dropped, and every later
  * call says the same. Any thread; the monitor must not be held unless said otherwise. */

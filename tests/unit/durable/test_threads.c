@@ -1,3 +1,4 @@
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/durable/fake.h"
@@ -283,4 +284,55 @@ Test(threads, record_the_start_of_a_long_step_while_its_body_runs)
     cr_assert_str_eq(buf_str(&u), "START STEP 1");
     fake_updates(&f, 2, &u);
     cr_assert_str_eq(buf_str(&u), "SUCCEED STEP 1");
+}
+
+/* ---- a body that ends the process ------------------------------------------------------------ */
+
+static int exits(struct durable_step *step, void *arg, struct json_object **out,
+                 struct durable_error *err)
+{
+    (void)step, (void)arg, (void)out, (void)err;
+    exit(3);
+}
+
+static enum durable_rc ends_process(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                    struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    return durable_step(ctx, "s", exits, arg, NULL, out, err);
+}
+
+static int pipe_fd;
+
+static void to_pipe(struct fake *f)
+{
+    const char *body = f->request[f->requests - 1];
+    cr_assert_eq(write(pipe_fd, body, strlen(body)), (ssize_t)strlen(body));
+}
+
+Test(threads, record_the_start_of_a_step_that_exits_at_once)
+{
+    int fds[2];
+    char sent[4096] = "";
+    size_t len = 0;
+    cr_assert_eq(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct fake f;
+        close(fds[0]);
+        pipe_fd = fds[1];
+        fake_init(&f, NULL);
+        f.max_threads = 1;
+        f.on_checkpoint = to_pipe;
+        fake_invoke(&f, ends_process, NULL);
+        _exit(0);
+    }
+    close(fds[1]);
+    for (ssize_t n; (n = read(fds[0], sent + len, sizeof(sent) - 1 - len)) > 0;)
+        len += (size_t)n;
+    close(fds[0]);
+    int status = 0;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(WEXITSTATUS(status), 3);
+    cr_assert(strstr(sent, "\"Action\":\"START\""), "%s", sent);
 }
