@@ -24,6 +24,7 @@
 struct http_client {
     CURL *easy;
     CURLM *multi;
+    const char *hashed; /* where certificates are looked for first; NULL: not there */
     char why[CURL_ERROR_SIZE];
 };
 
@@ -48,6 +49,7 @@ void http_global_cleanup(void)
 struct http_client *http_client_new(struct error *err)
 {
     struct http_client *c = mem_alloc(sizeof(*c));
+    c->hashed = http_trust_hashed(environ);
     c->easy = curl_easy_init();
     c->multi = curl_multi_init();
     if (!c->easy || !c->multi) {
@@ -138,7 +140,8 @@ int http_check_url(const char *url, struct error *err)
     struct http_trust trust;
     if (!url_valid(url))
         return error_set(err, ERR_INVALID, 0, "not an http or https URL");
-    if (tls(url) && !http_trust_find(environ, &trust) && !libcurl_has_trust())
+    if (tls(url) && !http_trust_hashed(environ) && !http_trust_find(environ, &trust) &&
+        !libcurl_has_trust())
         return error_set(err, ERR_INVALID, 0,
                          "there are no CA certificates to check the server by (looked for %s and "
                          "its like): install ca-certificates, copy the file into the image or name "
@@ -222,8 +225,8 @@ static CURLcode set_policy(struct http_client *c)
 
 static CURLcode set_trust(struct http_client *c)
 {
-    struct http_trust trust;
-    if (!http_trust_find(environ, &trust))
+    struct http_trust trust = { .dir = c->hashed };
+    if (!c->hashed && !http_trust_find(environ, &trust))
         return CURLE_OK; /* libcurl's own */
     SET(CURLOPT_CAINFO, trust.file);
     SET(CURLOPT_CAPATH, trust.dir);
@@ -320,29 +323,47 @@ static int fail(const struct http_client *c, CURLcode code, struct error *err)
     }
 }
 
-static int transfer(struct http_client *c, const struct http_request *req,
-                    struct curl_slist *headers, struct transfer *t, struct error *err)
+/* One transfer with the certificates that are being looked at now. */
+static int attempt(struct http_client *c, const struct http_request *req,
+                   struct curl_slist *headers, struct transfer *t, CURLcode *code,
+                   struct error *err)
 {
     curl_easy_reset(c->easy); /* keeps the connections */
     c->why[0] = '\0';
-    CURLcode code = set_policy(c);
-    if (code == CURLE_OK)
-        code = set_request(c, req, headers, t);
-    if (code != CURLE_OK)
-        return error_set(err, ERR_INTERNAL, (int)code, "libcurl: %s", curl_easy_strerror(code));
+    *code = set_policy(c);
+    if (*code == CURLE_OK)
+        *code = set_request(c, req, headers, t);
+    if (*code != CURLE_OK)
+        return error_set(err, ERR_INTERNAL, (int)*code, "libcurl: %s", curl_easy_strerror(*code));
     if (curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
         return error_set(err, ERR_INTERNAL, 0, "libcurl: curl_multi_add_handle");
-    bool ended = run(c, req->cancel, &code);
+    bool ended = run(c, req->cancel, code);
     long status = 0;
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_multi_remove_handle(c->multi, c->easy);
     if (!ended)
         return error_set(err, ERR_CANCELLED, 0, "the request was given up");
+    t->resp->status = (int)status;
+    return 0;
+}
+
+static int transfer(struct http_client *c, const struct http_request *req,
+                    struct curl_slist *headers, struct transfer *t, struct error *err)
+{
+    CURLcode code;
+    int rc = attempt(c, req, headers, t, &code, err);
+    if (rc == 0 && code == CURLE_PEER_FAILED_VERIFICATION && c->hashed) {
+        c->hashed = NULL; /* nothing was sent: once more, by the whole bundle */
+        rc = attempt(c, req, headers, t, &code, err);
+    }
+    if (rc < 0)
+        return -1;
     if (t->too_large)
         return error_set(err, ERR_TOO_LARGE, 0, "the answer is over %zu bytes", t->resp->body.max);
-    if (code != CURLE_OK)
+    if (code != CURLE_OK) {
+        t->resp->status = 0;
         return fail(c, code, err);
-    t->resp->status = (int)status;
+    }
     return 0;
 }
 

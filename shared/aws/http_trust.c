@@ -1,6 +1,8 @@
 #include "shared/aws/http_trust.h"
 
+#include <dirent.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shared/base/mem.h"
@@ -27,4 +29,30 @@ bool http_trust_find(char *const *env, struct http_trust *out)
         if (access(bundles[i], R_OK) == 0)
             out->file = bundles[i];
     return out->file || out->dir;
+}
+
+/* As openssl-rehash(1) names them: eight hexadecimal digits, ".0". */
+static bool is_hash(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == 8 && strcmp(name + 8, ".0") == 0;
+}
+
+static bool has_hashes(const char *path)
+{
+    bool found = false;
+    DIR *dir = opendir(path);
+    if (!dir)
+        return false;
+    for (struct dirent *e = readdir(dir); e && !found; e = readdir(dir))
+        found = is_hash(e->d_name);
+    closedir(dir);
+    return found;
+}
+
+const char *http_trust_hashed(char *const *env)
+{
+    static const char folder[] = "/etc/ssl/certs";
+    if (opts_env(env, "SSL_CERT_FILE") || opts_env(env, "SSL_CERT_DIR"))
+        return NULL;
+    return has_hashes(folder) ? folder : NULL;
 }

@@ -18,6 +18,12 @@ struct http_trust {
 
 /* false where there is nothing. `env` is a list ended by NULL. */
 bool http_trust_find(char *const *env, struct http_trust *out);
+/* A folder in which the certificate that is needed can be found by the hash of its name, as
+ * Debian's and Alpine's ca-certificates make it, or NULL. To read a whole bundle takes OpenSSL 20
+ * to 80 ms of a processor, one certificate a fraction of one. It may lack what somebody has put
+ * into the bundle: where a server's certificate is not accepted by it, http_trust_find has the last
+ * word. NULL where the environment says where to look. */
+const char *http_trust_hashed(char *const *env);
 /* The nth place that is looked at, for tests; NULL behind the last. */
 const char *http_trust_place(unsigned n);
 

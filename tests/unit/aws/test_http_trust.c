@@ -41,6 +41,14 @@ Test(http_trust, otherwise_the_first_place_that_is_there)
     }
 }
 
+Test(http_trust, a_folder_with_hashes_only_where_the_environment_is_silent)
+{
+    cr_assert_null(http_trust_hashed(ENV(file)));
+    cr_assert_null(http_trust_hashed(ENV(dir)));
+    const char *found = http_trust_hashed(ENV(no_file, other));
+    cr_assert(!found || access(found, R_OK | X_OK) == 0);
+}
+
 Test(http_trust, knows_the_places_of_debian_alpine_and_red_hat)
 {
     static const char *const places[] = { "/etc/ssl/certs/ca-certificates.crt",
