@@ -184,7 +184,10 @@ struct durable_step_opts {
     const struct durable_serdes *serdes; /* of the result */
 };
 
-/* Runs `body` and records its result. Fails with StepError once the retries are used up. */
+/* Runs `body` and records its result. Fails with StepError once the retries are used up. That the
+ * step has begun is recorded before the body runs where `at_most_once`, else while it runs: some
+ * milliseconds after its beginning, or before exit(3) ends the process. A process that is killed
+ * sooner leaves no trace of that attempt, and the body runs again. */
 enum durable_rc durable_step(struct durable_ctx *ctx, const char *name, durable_step_fn *body,
                              void *arg, const struct durable_step_opts *opts,
                              struct json_object **out, struct durable_error *err) DURABLE_CHECKED;
