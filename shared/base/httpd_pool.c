@@ -14,6 +14,7 @@
 struct worker {
     struct MHD_Daemon *daemon;
     pthread_t thread;
+    bool started;
     int wake;          /* an eventfd */
     atomic_bool woken; /* it has been written to since the thread looked last */
     atomic_bool stopping;
@@ -54,32 +55,32 @@ static void *loop(void *arg)
     return NULL;
 }
 
-static int start(struct worker *w, struct MHD_Daemon *daemon)
-{
-    w->daemon = daemon;
-    w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->wake < 0)
-        return errno;
-    int rc = pthread_create(&w->thread, NULL, loop, w);
-    if (rc != 0)
-        close(w->wake);
-    return rc;
-}
-
-struct httpd_pool *httpd_pool_start(struct MHD_Daemon *const *daemons, size_t count,
-                                    struct error *err)
+struct httpd_pool *httpd_pool_new(struct MHD_Daemon *const *daemons, size_t count,
+                                  struct error *err)
 {
     struct httpd_pool *p = mem_alloc(sizeof(*p) + count * sizeof(p->workers[0]));
-    while (p->count < count) {
-        int rc = start(&p->workers[p->count], daemons[p->count]);
-        if (rc != 0) {
-            error_set_errno(err, rc, "cannot start the HTTP server's threads");
+    for (; p->count < count; p->count++) {
+        struct worker *w = &p->workers[p->count];
+        w->daemon = daemons[p->count];
+        w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (w->wake < 0) {
+            error_set_errno(err, errno, "cannot start the HTTP server's threads");
             httpd_pool_stop(p);
             return NULL;
         }
-        p->count++;
     }
     return p;
+}
+
+int httpd_pool_start(struct httpd_pool *p, struct error *err)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        int rc = pthread_create(&p->workers[i].thread, NULL, loop, &p->workers[i]);
+        if (rc != 0)
+            return error_set_errno(err, rc, "cannot start the HTTP server's threads");
+        p->workers[i].started = true;
+    }
+    return 0;
 }
 
 static void wake(struct worker *w)
@@ -103,7 +104,8 @@ void httpd_pool_stop(struct httpd_pool *p)
         wake(&p->workers[i]);
     }
     for (size_t i = 0; i < p->count; i++) {
-        pthread_join(p->workers[i].thread, NULL);
+        if (p->workers[i].started)
+            pthread_join(p->workers[i].thread, NULL);
         close(p->workers[i].wake);
     }
     free(p);

@@ -15,13 +15,16 @@
 struct httpd_pool;
 
 /* Each daemon is of MHD_USE_EPOLL without MHD_USE_INTERNAL_POLLING_THREAD, borrowed, and must not
- * be stopped before the pool. NULL with *err. */
-struct httpd_pool *httpd_pool_start(struct MHD_Daemon *const *daemons, size_t count,
-                                    struct error *err) CHECKED;
+ * be stopped before the pool. No thread runs yet: whoever answers requests may need the pool before
+ * this has returned. NULL with *err. */
+struct httpd_pool *httpd_pool_new(struct MHD_Daemon *const *daemons, size_t count,
+                                  struct error *err) CHECKED;
+/* -1: some may run, httpd_pool_stop ends them. */
+int httpd_pool_start(struct httpd_pool *p, struct error *err) CHECKED;
 /* A connection of daemon `index` was resumed: its thread looks. Any thread; what comes before it
  * has looked costs one system call together. Takes NULL. */
 void httpd_pool_wake(struct httpd_pool *p, size_t index);
-/* Ends the threads; takes NULL. */
+/* Ends the threads and frees the pool; takes NULL. */
 void httpd_pool_stop(struct httpd_pool *p);
 
 /* How long one may wait before the next MHD_run; -1: until the daemon's epoll descriptor is

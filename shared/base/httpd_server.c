@@ -130,8 +130,8 @@ static int start(struct httpd *h, int fd, struct error *err)
     struct MHD_Daemon *daemons[HTTPD_THREADS_MAX];
     for (size_t i = 0; i < h->lane_count; i++)
         daemons[i] = h->lanes[i].daemon;
-    h->pool = httpd_pool_start(daemons, h->lane_count, err);
-    return h->pool ? 0 : -1;
+    h->pool = httpd_pool_new(daemons, h->lane_count, err);
+    return h->pool ? httpd_pool_start(h->pool, err) : -1;
 }
 
 struct httpd *httpd_start(const struct httpd_config *cfg, struct error *err)

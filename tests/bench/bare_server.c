@@ -59,8 +59,10 @@ static int serve(const char *listen, unsigned threads, struct error *err)
     unsigned count = 0;
     while (count < threads && (daemons[count] = start_daemon(fd, response)) != NULL)
         count++;
-    struct httpd_pool *pool = count == threads ? httpd_pool_start(daemons, count, err) : NULL;
-    if (pool) {
+    struct httpd_pool *pool = count == threads ? httpd_pool_new(daemons, count, err) : NULL;
+    int rc = pool ? httpd_pool_start(pool, err)
+                  : error_set(err, ERR_IO, 0, "libmicrohttpd does not start");
+    if (rc == 0) {
         struct log *log = log_open(STDERR_FILENO, LOG_INFO, "bare-server");
         (void)listener_address(fd, address, sizeof(address));
         auto_free char *url = mem_printf("http://%s", address);
@@ -74,7 +76,7 @@ static int serve(const char *listen, unsigned threads, struct error *err)
         MHD_stop_daemon(daemons[i]);
     close(fd);
     MHD_destroy_response(response);
-    return pool ? 0 : error_set(err, ERR_IO, 0, "libmicrohttpd does not start");
+    return rc;
 }
 
 int main(int argc, char **argv)
