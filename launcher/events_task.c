@@ -105,8 +105,8 @@ static void let_the_job_report(const struct events_tools *t, struct json_object 
         clock_sleep_ms(t->clock, left_ms);
 }
 
-static int report(const struct events_tools *t, const char *arn, const char *callback_id,
-                  const struct reason *r, struct error *err)
+static int report(const struct events_tools *t, const char *arn, const char *execution,
+                  const char *callback_id, const struct reason *r, struct error *err)
 {
     char id[TOKEN_PUBLIC_ID];
     auto_buf struct buf body = BUF_INIT(8192);
@@ -121,12 +121,14 @@ static int report(const struct events_tools *t, const char *arn, const char *cal
     struct error why = { 0 };
     if (receiver_fail(t->receiver, id, token, buf_str(&body), &why) == 0) {
         log_info(t->log, log_event("task_end_reported"), log_str("task", arn),
-                 log_str("callback", id), log_str("type", r->type));
+                 log_str("execution", execution), log_str("callback", id),
+                 log_str("type", r->type));
         return 0;
     }
     /* Another report was first, or nobody waits any more: as it should be. */
     if (why.code == ERR_CONFLICT || why.code == ERR_GONE || why.code == ERR_NOT_FOUND) {
-        log_info(t->log, log_event("task_end_known"), log_str("task", arn), log_str("callback", id),
+        log_info(t->log, log_event("task_end_known"), log_str("task", arn),
+                 log_str("execution", execution), log_str("callback", id),
                  log_int("status", why.detail));
         return 0;
     }
@@ -167,7 +169,7 @@ int events_task(const struct events_tools *t, struct json_object *event, struct 
     if (found > 0) {
         reason_judge(task, t->cfg->container, &r);
         let_the_job_report(t, event);
-        found = report(t, arn, content.callback_id, &r, err);
+        found = report(t, arn, started_by + strlen(STARTED_BY), content.callback_id, &r, err);
     }
     token_content_wipe(&content);
     if (found < 0)

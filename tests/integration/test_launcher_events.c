@@ -215,6 +215,36 @@ Test(launcher_events, the_executions_own_timeout_leaves_no_task)
     world_stop(&w);
 }
 
+/* The event of the first attempt's end comes when the second one works: it is nobody's any more. */
+Test(launcher_events, that_come_late_change_nothing)
+{
+    struct world w;
+    struct facts f = { 0 };
+    start(&w, 0);
+    world_fault(&w,
+                "{\"operation\":\"PutEvents\",\"action\":\"delay\",\"delayMs\":4000,\"times\":-1,"
+                "\"source\":\"aws.ecs\"}");
+    auto_free char *mark = mem_printf("%s/mark", stack_state_dir(w.stack));
+    auto_free char *body =
+        mem_printf("{\"pattern\":\"callback\",\"retry\":{\"maxAttempts\":2,\"firstDelaySeconds\":1,"
+                   "\"retryOn\":[\"*\"]},\"task\":{\"command\":[\"sh\",\"-c\","
+                   "\"[ -e %s ] || { touch %s; exit 3; }; sleep 6; echo 7\"]}}",
+                   mark, mark);
+    auto_free char *id = world_post(&w, body);
+    world_expect(&w, id, "SUCCEEDED", NULL, &f);
+    cr_expect_str_eq(f.result, "7");
+    cr_expect_eq(f.tasks, 2);
+    size_t late = 0;
+    for (int i = 0; i < 600 && late == 0; i++) {
+        auto_json struct json_object *lines = world_log_lines(&w, "\"task_end_known\"");
+        late = json_object_array_length(lines);
+        clock_sleep_ms(clock_system(), late ? 0 : 100);
+    }
+    cr_expect_geq(late, 1, "the late event was handled");
+    facts_release(&f);
+    world_stop(&w);
+}
+
 Test(launcher_events, that_are_lost_are_made_up_for_by_the_timeouts)
 {
     struct world w;
