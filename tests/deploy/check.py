@@ -167,6 +167,12 @@ def images():
                 finding(f"{where}: is made from {base}")
         if rest:
             finding(f"{where}: has more than two stages")
+    with open("Makefile") as f:
+        lists = re.findall(r"^(?:STATIC_)?DEBIAN := ((?:.*\\\n)*.*)", f.read(), re.M)
+    wanted = {p for packages in lists for p in packages.replace("\\", " ").split()}
+    installed = re.search(r"apt-get install -y --no-install-recommends (.*?) && rm", next(iter(first)), re.S).group(1)
+    if set(installed.replace("\\", " ").split()) != wanted:
+        finding(f"the Dockerfiles' first stage does not install the Makefile's packages: {sorted(wanted)}")
     if len(first) != 1:
         finding("the first stages of the Dockerfiles differ, so that each is built anew")
 
