@@ -16,9 +16,9 @@
 #define LARGE     (300 * 1024) /* over what a checkpoint records of a context */
 #define SWEEP_MAX 200
 #define END_MS    120000
-#define TEAM      6  /* runs at the same time: most of a run is waiting */
+#define TEAM      8  /* runs at the same time: most of a run is waiting */
 #define KILLS     60 /* at any moment, of a team */
-#define SPEED     10 /* of the engine's waits and delays */
+#define SPEED     30 /* of the engine's waits and delays */
 #define ANSWER    "\"yes\""
 
 /* ---- the workflow ---------------------------------------------------------------------------- */
