@@ -315,6 +315,11 @@ chaos: all $(CHAOS_BIN) ## a storm over everything, judged by a checker (ARGS='-
 chaos-planted: all $(CHAOS_BIN) ## put five faults into small storms: the checker must find each
 	@tests/chaos/planted $(BUILD)
 
+.PHONY: conformance-up
+conformance-up: all $(CONFORMANCE_BIN) ## start local-aws with the functions of all requirements and keep it running
+	@rm -rf $(BUILD)/conformance
+	@$(BUILD)/tests/conformance/check $(BUILD)/bin $(BUILD)/tests/conformance/functions - $(BUILD)/conformance
+
 .PHONY: chaos-receiver
 chaos-receiver: tests ## kill -9 of the receiver (and Redis) under load, at full size, on every store
 	@tests/bench/chaos-receiver

@@ -2,6 +2,9 @@
  * local-aws of its own, and every history that comes of it against the rules of history_rules.h.
  *
  *     check BIN-DIR FUNCTIONS CONFORMANCE-DIR STATE-DIR [ARGUMENT OF THE RUNNER...]
+ *     check BIN-DIR FUNCTIONS - STATE-DIR
+ *
+ * The second form starts local-aws with all functions, says where it is and waits for Ctrl-C.
  *
  * BIN-DIR has local-aws, FUNCTIONS is the program of main.c, CONFORMANCE-DIR the runner (run.py)
  * with the requirements; where it or what it needs is not there, that is said and nothing is
@@ -19,6 +22,7 @@
 #include "shared/aws/aws.h"
 #include "shared/base/encode.h"
 #include "shared/base/json.h"
+#include "shared/base/signals.h"
 #include "tests/conformance/suites.h"
 #include "tests/integration/history_rules.h"
 
@@ -262,6 +266,21 @@ static int template_fits(const char *path, struct error *err)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
+/* Keeps everything running for whoever wants to run the requirements by hand. */
+static int up(struct check *c, struct error *err)
+{
+    if (start(c, err) < 0)
+        return COULD_NOT;
+    printf("local-aws with the functions " PREFIX
+           "ID is at %s, their logs in %s/logs. For example:\n"
+           "    ../shared/conformance/run.py --endpoint %s --logs %s/logs\n"
+           "Ctrl-C stops it.\n",
+           c->url, c->state, c->url, c->state);
+    fflush(stdout);
+    signals_wait();
+    return 0;
+}
+
 static int check(struct check *c, struct error *err)
 {
     if (template_fits(TEMPLATE, err) < 0 || start(c, err) < 0)
@@ -288,12 +307,15 @@ int main(int argc, char **argv)
                        .dir = argv[3],
                        .state = argv[4],
                        .runner_args = argv + 5 };
-    auto_free char *reason = missing(&c);
+    bool wait = strcmp(c.dir, "-") == 0;
+    auto_free char *reason = wait ? NULL : missing(&c);
     if (reason) {
         printf("skipped: %s\n", reason);
         return 0;
     }
-    int status = check(&c, &err);
+    if (wait)
+        signals_block();
+    int status = wait ? up(&c, &err) : check(&c, &err);
     if (status == COULD_NOT)
         fprintf(stderr, "conformance: %s\n", err.msg);
     if (c.local && program_running(c.local) && program_stop(c.local, STOP_MS) != 0 && status == 0) {
