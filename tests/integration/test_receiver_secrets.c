@@ -125,6 +125,24 @@ static void speak(struct said *s, struct rig *r)
     }
 }
 
+/* A heartbeat to Lambda that fails, and says so: sooner or later, where several receivers could be
+ * there to send it. */
+static void beat(struct said *s, struct rig *r)
+{
+    const char *id = "Y2FsbGJhY2staWQtc2VjcmV0LWJlYXQ=";
+    auto_free char *job = NULL, *launcher = NULL;
+    int64_t until = clock_mono_ms(clock_system()) + 60000;
+    tokens(s, id, &job, &launcher);
+    rig_lambda_beats(r, RIG_TELLS);
+    ask(s, r, "PUT", id, "", launcher, JSON, "{\"engineHeartbeatSeconds\":3}");
+    for (bool told = false; !told;) {
+        auto_free char *log = rig_log(r);
+        told = strstr(log, "engine_heartbeat_failed") != NULL;
+        cr_assert(told || clock_mono_ms(clock_system()) < until, "no heartbeat fails");
+        clock_sleep_ms(clock_system(), 50);
+    }
+}
+
 static void operate(struct said *s, struct rig *r, const char *store)
 {
     static const char *const paths[] = { "/metrics", "/pending", "/dead", "/healthz", "/readyz" };
@@ -167,6 +185,7 @@ RIG_TEST(secrets, are_nowhere_in_what_a_run_says)
                                            rig_redis(r)->port)
                               : mem_dup("CALLBACK_STORE=redis://user:" PASSWORD "@127.0.0.1:x");
     speak(&s, r);
+    beat(&s, r);
     operate(&s, r, store);
     if (rig_redis(r)->program) { /* errors of the store */
         auto_free char *job = NULL, *launcher = NULL;
@@ -182,7 +201,6 @@ RIG_TEST(secrets, are_nowhere_in_what_a_run_says)
     auto_free char *log = rig_log(r);
     cr_assert_not_null(strstr(log, "delivery_failed"));
     cr_assert_not_null(strstr(log, "\"denied\""));
-    cr_assert_not_null(strstr(log, "engine_heartbeat"));
     buf_add_str(&s.all, log);
     none_is_told(&s);
     buf_release(&s.all);
