@@ -16,6 +16,7 @@
 #define CALL_TIMEOUT_MS    15000
 #define LEASE_MS           60000 /* longer than a call and the commit of its outcome */
 #define STORE_RETRY_MS     500
+#define UNSETTLED_MAX      4 /* outcomes that wait for their commit, for each worker */
 #define PACE_LOOK_MS       100
 #define TEXT_MAX           (CALLBACK_ERROR + 128) /* the record keeps what fits */
 #define STOP_GRACE_MS      2000
@@ -29,19 +30,41 @@ struct worker {
     bool started;
 };
 
+/* A claimed report that waits for a worker. */
+struct waiting {
+    struct store_item item;
+    bool paced; /* its turn came under a limit (pace.h), so that it need not ask again */
+};
+
+/* What came of an attempt, until it is committed. */
+struct outcome {
+    struct store_op op;
+    char text[TEXT_MAX];
+    struct delivery *delivery;
+    struct outcome *next;
+};
+
 struct delivery {
     struct delivery_config cfg;
     const struct clock *clock;
     struct worker *workers;
+    pthread_t claimer;
     struct pace *pace;
     atomic_bool cancel; /* ends calls in flight */
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake; /* the claimer */
+    pthread_cond_t work; /* a worker */
     pthread_cond_t idle;
     /* Under lock. */
-    int64_t due_ms;  /* when to look for work; INT64_MAX: not before a kick */
-    int64_t hold_ms; /* nothing is claimed before */
-    unsigned busy;
+    int64_t due_ms;        /* when to look for work; INT64_MAX: not before a kick */
+    int64_t hold_ms;       /* nothing is claimed before */
+    struct waiting *queue; /* a ring of `threads` */
+    size_t first, queued;
+    size_t calling;         /* workers with a report */
+    size_t unsettled;       /* outcomes that are not committed */
+    struct outcome *failed; /* those among them that the store did not take */
+    int64_t retry_ms;       /* when it is asked again; of the monotonic clock */
+    bool claims;            /* the claimer runs */
     bool stopping;
 };
 
@@ -78,14 +101,6 @@ static int64_t held_until_locked(const struct delivery *d, int64_t now_ms)
 {
     /* Further ahead than it can be: the wall clock was set back. */
     return d->hold_ms > now_ms && d->hold_ms <= now_ms + HOLD_MS ? d->hold_ms : 0;
-}
-
-static int64_t held_until(struct delivery *d)
-{
-    pthread_mutex_lock(&d->lock);
-    int64_t hold = held_until_locked(d, clock_wall_ms(d->clock));
-    pthread_mutex_unlock(&d->lock);
-    return hold;
 }
 
 /* No call came to be: from here none may, while another receiver can. */
@@ -235,12 +250,12 @@ static void count_end(struct metrics *m, const struct callback *c)
     }
 }
 
-static void tell(struct worker *w, const struct store_op *finish)
+static void tell(struct delivery *d, const struct store_op *finish)
 {
     const struct callback *c = &finish->record;
-    struct log *log = w->delivery->cfg.log;
+    struct log *log = d->cfg.log;
     if (finish->verdict == CALLBACK_DONE)
-        count_end(w->delivery->cfg.metrics, c);
+        count_end(d->cfg.metrics, c);
     if (finish->verdict != CALLBACK_NONE && c->state == CALLBACK_DELIVERED)
         log_info(log, log_event("delivered"), log_str("id", c->id),
                  log_int("attempts", c->attempts),
@@ -250,120 +265,219 @@ static void tell(struct worker *w, const struct store_op *finish)
              (c->state == CALLBACK_DEAD || c->state == CALLBACK_UNCONFIRMED))
         log_error(log, log_event(callback_state_name(c->state)), log_str("id", c->id),
                   log_int("attempts", c->attempts), log_str("error", c->last_error));
-    waiters_settle(w->delivery->cfg.waiters, finish->id, c->state);
+    waiters_settle(d->cfg.waiters, finish->id, c->state);
     if (c->due_ms > 0)
-        plan(w->delivery, c->due_ms);
+        plan(d, c->due_ms);
 }
 
-/* Commits the outcome of the last attempt (where there was one) and claims the next, in one
- * transaction. -1: the store is away. */
-static int turn(struct worker *w, struct store_op *finish, struct store_op *claim)
+/* The outcome is committed, or the store is away: then it is tried again, but for a receiver that
+ * stops, whose lease says as much. On a writer's thread. */
+static void settled(struct store_op *op, const struct error *err, void *arg)
 {
-    struct delivery *d = w->delivery;
-    struct store_op *ops[2];
-    size_t n = 0;
-    struct error err;
-    int64_t now = clock_wall_ms(d->clock);
-    if (finish)
-        ops[n++] = finish;
-    ops[n++] = claim;
-    claim->now_ms = now;
-    if (writer_call(d->cfg.writer, ops, n, &err) < 0)
-        return -1;
-    if (finish)
-        tell(w, finish);
-    if (claim->next_ms > 0)
-        plan(d, claim->next_ms);
-    return 0;
+    struct outcome *o = arg;
+    struct delivery *d = o->delivery;
+    if (!err)
+        tell(d, op);
+    pthread_mutex_lock(&d->lock);
+    bool again = err && !d->stopping;
+    if (again) {
+        o->next = d->failed;
+        d->failed = o;
+        d->retry_ms = clock_mono_ms(d->clock) + STORE_RETRY_MS;
+        pthread_cond_signal(&d->wake);
+    } else {
+        store_op_release(&o->op);
+        free(o);
+        d->unsettled--;
+        if (d->stopping)
+            pthread_cond_signal(&d->idle);
+    }
+    pthread_mutex_unlock(&d->lock);
 }
 
-static bool stopping(struct delivery *d)
+static void settle(struct outcome *o)
+{
+    writer_submit(o->delivery->cfg.writer, &o->op, settled, o);
+}
+
+/* ---- the claimer --------------------------------------------------------------------------- */
+
+/* How many reports may be claimed now. With a limit no more than there are idle workers: what has
+ * got its turn is called at once. Under lock. */
+static size_t room_locked(const struct delivery *d, bool limited)
+{
+    size_t threads = d->cfg.threads, have = d->queued + (limited ? d->calling : 0);
+    if (d->queued > threads / 2 || d->unsettled > UNSETTLED_MAX * threads || have >= threads)
+        return 0;
+    return threads - have;
+}
+
+/* Ms until there is something to do; 0: now. Under lock. */
+static int64_t rest_locked(struct delivery *d, size_t *room)
+{
+    int64_t now = clock_wall_ms(d->clock), rest = 1000; /* the wall clock may be set */
+    int64_t hold = held_until_locked(d, now);
+    int64_t due = hold > d->due_ms ? hold : d->due_ms;
+    *room = room_locked(d, pace_rate(d->pace) > 0);
+    if (*room > 0 && due - now < rest)
+        rest = due > now ? due - now : 0;
+    if (due > now)
+        *room = 0;
+    if (d->failed) {
+        int64_t retry = d->retry_ms - clock_mono_ms(d->clock);
+        rest = retry < rest ? (retry > 0 ? retry : 0) : rest;
+    }
+    return rest;
+}
+
+static void enqueue(struct delivery *d, const struct store_op *claim, bool paced)
 {
     pthread_mutex_lock(&d->lock);
-    bool stop = d->stopping;
+    for (size_t i = 0; i < claim->count; i++) {
+        size_t at = (d->first + d->queued++) % d->cfg.threads;
+        d->queue[at] = (struct waiting){ .item = claim->items[i], .paced = paced };
+        claim->items[i].body = (struct store_text){ 0 };
+        pthread_cond_signal(&d->work);
+    }
     pthread_mutex_unlock(&d->lock);
-    return stop;
 }
 
-/* Waits for its turn to call Lambda; false: it stops. */
-static bool await_turn(struct delivery *d)
+/* Claims up to `room` reports whose turn it is to be called. */
+static void claim(struct delivery *d, size_t room)
 {
-    int64_t wait;
-    while (!stopping(d) && (wait = pace_take(d->pace, clock_mono_ms(d->clock))) > 0)
-        clock_sleep_ms(d->clock, wait < PACE_LOOK_MS ? wait : PACE_LOOK_MS);
-    return !stopping(d);
+    struct error err;
+    struct store_op op = { .action = STORE_CLAIM, .lease_ms = LEASE_MS };
+    struct store_op *ops[] = { &op };
+    int64_t wait = 0;
+    bool paced = pace_rate(d->pace) > 0;
+    while (op.limit < room && (wait = pace_take(d->pace, clock_mono_ms(d->clock))) == 0)
+        op.limit++;
+    op.now_ms = clock_wall_ms(d->clock);
+    if (op.limit == 0) {
+        plan(d, op.now_ms + (wait < PACE_LOOK_MS ? wait : PACE_LOOK_MS));
+        return;
+    }
+    int rc = writer_call(d->cfg.writer, ops, 1, &err);
+    for (size_t i = op.count; i < op.limit; i++)
+        pace_return(d->pace);
+    if (rc < 0)
+        plan(d, op.now_ms + STORE_RETRY_MS);
+    else if (op.next_ms > 0)
+        plan(d, op.next_ms);
+    enqueue(d, &op, paced);
+    store_op_release(&op);
 }
 
-/* Delivers until nothing is due. */
-static void deliver(struct worker *w)
+static void retry_failed(struct outcome *failed)
 {
-    struct delivery *d = w->delivery;
-    struct store_op finish = { .action = STORE_FINISH };
-    char text[TEXT_MAX];
-    bool have = false; /* an outcome to commit */
-    bool more = true;
-    while (more) {
-        /* Where the next call must wait, the last outcome does not. When it stops, that is still
-         * committed, but nothing more is claimed. */
-        int64_t hold = held_until(d);
-        if (hold && !have) {
-            plan(d, hold);
-            break;
-        }
-        bool now = !hold && !stopping(d) && pace_take(d->pace, clock_mono_ms(d->clock)) == 0;
-        if (!now && !have)
-            now = await_turn(d);
-        struct store_op claim = { .action = STORE_CLAIM,
-                                  .limit = now ? 1 : 0,
-                                  .lease_ms = LEASE_MS };
-        int rc = turn(w, have ? &finish : NULL, &claim);
-        if (now && (rc < 0 || claim.count == 0))
-            pace_return(d->pace);
-        if (rc < 0 && (stopping(d) || !have)) {
-            plan(d, clock_wall_ms(d->clock) + STORE_RETRY_MS);
-            break;
-        }
-        if (rc < 0) {
-            clock_sleep_ms(d->clock, STORE_RETRY_MS);
+    while (failed) {
+        struct outcome *o = failed;
+        failed = o->next;
+        settle(o);
+    }
+}
+
+static void *claim_loop(void *arg)
+{
+    struct delivery *d = arg;
+    size_t room;
+    pthread_mutex_lock(&d->lock);
+    while (!d->stopping) {
+        int64_t rest = rest_locked(d, &room);
+        if (rest > 0) {
+            timed_wait(&d->wake, &d->lock, rest);
             continue;
         }
-        store_op_release(&finish);
-        have = claim.count > 0;
-        if (have) {
-            finish = (struct store_op){ .action = STORE_FINISH };
-            memcpy(finish.id, claim.items[0].record.id, sizeof(finish.id));
-            attempt(w, &claim.items[0], &finish.attempt, text);
-            finish.now_ms = clock_wall_ms(d->clock);
-        }
-        more = have || (!now && !stopping(d));
-        store_op_release(&claim);
+        struct outcome *failed = d->failed;
+        d->failed = NULL;
+        if (room > 0)
+            d->due_ms = INT64_MAX; /* the claim says what comes next */
+        pthread_mutex_unlock(&d->lock);
+        retry_failed(failed);
+        if (room > 0)
+            claim(d, room);
+        pthread_mutex_lock(&d->lock);
     }
-    store_op_release(&finish);
+    struct outcome *failed = d->failed; /* once more */
+    d->failed = NULL;
+    d->claims = false;
+    pthread_cond_broadcast(&d->work);
+    pthread_mutex_unlock(&d->lock);
+    retry_failed(failed);
+    return NULL;
+}
+
+/* ---- workers -------------------------------------------------------------------------------- */
+
+/* Ms after which another may try, where a claimed report cannot be called now; -1: it can. */
+static int64_t not_now(struct delivery *d, const struct waiting *one)
+{
+    int64_t now = clock_wall_ms(d->clock), left = one->item.record.due_ms - now;
+    pthread_mutex_lock(&d->lock);
+    bool back = d->stopping || held_until_locked(d, now) > 0 || left < LEASE_MS / 2;
+    pthread_mutex_unlock(&d->lock);
+    if (back)
+        return 0;
+    int64_t wait = one->paced ? 0 : pace_take(d->pace, clock_mono_ms(d->clock));
+    return wait > 0 ? wait : -1;
+}
+
+static void deliver(struct worker *w, struct waiting *one)
+{
+    struct delivery *d = w->delivery;
+    struct callback *c = &one->item.record;
+    struct outcome *o = mem_resize(NULL, 1, sizeof(*o));
+    store_op_init(&o->op);
+    o->op.action = STORE_FINISH;
+    o->delivery = d;
+    memcpy(o->op.id, c->id, sizeof(o->op.id));
+    int64_t delay = not_now(d, one);
+    if (delay < 0) {
+        attempt(w, &one->item, &o->op.attempt, o->text);
+    } else {
+        snprintf(o->text, sizeof(o->text), "not called: it has to wait");
+        o->op.attempt = (struct callback_attempt){ .outcome = CALLBACK_ATTEMPT_RETRY,
+                                                   .error = o->text,
+                                                   .delay_ms = delay };
+    }
+    o->op.now_ms = clock_wall_ms(d->clock);
+    mem_wipe(c->callback_id, strlen(c->callback_id));
+    free(one->item.body.text);
+    pthread_mutex_lock(&d->lock);
+    d->unsettled++;
+    pthread_mutex_unlock(&d->lock);
+    settle(o);
 }
 
 static void *work(void *arg)
 {
     struct worker *w = arg;
     struct delivery *d = w->delivery;
+    struct waiting *one = mem_alloc(sizeof(*one));
     pthread_mutex_lock(&d->lock);
-    while (!d->stopping) {
-        int64_t now = clock_wall_ms(d->clock);
-        int64_t hold = held_until_locked(d, now);
-        int64_t due = hold > d->due_ms ? hold : d->due_ms;
-        if (due > now) {
-            /* Not the whole time at once: the wall clock may be set. */
-            timed_wait(&d->wake, &d->lock, due - now < 1000 ? due - now : 1000);
+    while (d->queued > 0 || d->claims || !d->stopping) {
+        if (d->queued == 0) {
+            pthread_cond_wait(&d->work, &d->lock);
             continue;
         }
-        d->due_ms = INT64_MAX; /* the claim says what comes next */
-        d->busy++;
+        *one = d->queue[d->first];
+        mem_wipe(d->queue[d->first].item.record.callback_id, TOKEN_CALLBACK_ID);
+        d->first = (d->first + 1) % d->cfg.threads;
+        d->queued--;
+        d->calling++;
+        if (d->queued == d->cfg.threads / 2)
+            pthread_cond_signal(&d->wake);
         pthread_mutex_unlock(&d->lock);
-        deliver(w);
+        deliver(w, one);
         pthread_mutex_lock(&d->lock);
-        d->busy--;
-        pthread_cond_signal(&d->idle);
+        d->calling--;
+        if (d->stopping)
+            pthread_cond_signal(&d->idle);
+        else if (pace_rate(d->pace) > 0) /* there is room for one more */
+            pthread_cond_signal(&d->wake);
     }
     pthread_mutex_unlock(&d->lock);
+    free(one);
     return NULL;
 }
 
@@ -374,11 +488,13 @@ struct delivery *delivery_start(const struct delivery_config *cfg, struct error 
     d->clock = clock_system();
     d->pace = pace_new();
     d->workers = mem_array(cfg->threads, sizeof(*d->workers));
+    d->queue = mem_array(cfg->threads, sizeof(*d->queue));
     pthread_mutex_init(&d->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&d->wake, &attr);
+    pthread_cond_init(&d->work, &attr);
     pthread_cond_init(&d->idle, &attr);
     pthread_condattr_destroy(&attr);
     for (unsigned i = 0; i < cfg->threads; i++) {
@@ -396,7 +512,12 @@ struct delivery *delivery_start(const struct delivery_config *cfg, struct error 
         }
         w->started = true;
     }
-    return d;
+    d->claims = cfg->threads > 0;
+    int rc = d->claims ? pthread_create(&d->claimer, NULL, claim_loop, d) : 0;
+    if (rc == 0)
+        return d;
+    d->claims = false;
+    error_set_errno(err, rc, "cannot start a thread");
 fail:
     error_wrap(err, "delivery");
     delivery_stop(d);
@@ -409,21 +530,31 @@ void delivery_stop(struct delivery *d)
         return;
     int64_t until = clock_mono_ms(d->clock) + STOP_GRACE_MS;
     pthread_mutex_lock(&d->lock);
+    bool claims = d->claims;
     d->stopping = true;
-    pthread_cond_broadcast(&d->wake);
-    while (d->busy > 0 && clock_mono_ms(d->clock) < until)
+    pthread_cond_signal(&d->wake);
+    pthread_cond_broadcast(&d->work);
+    while (d->calling + d->queued > 0 && clock_mono_ms(d->clock) < until)
         timed_wait(&d->idle, &d->lock, 100);
     pthread_mutex_unlock(&d->lock);
     atomic_store(&d->cancel, true);
+    if (claims)
+        pthread_join(d->claimer, NULL);
     for (unsigned i = 0; i < d->cfg.threads; i++) {
         if (d->workers[i].started)
             pthread_join(d->workers[i].thread, NULL);
         aws_free(d->workers[i].aws);
     }
+    pthread_mutex_lock(&d->lock);
+    while (d->unsettled > 0) /* the writer still runs */
+        timed_wait(&d->idle, &d->lock, 100);
+    pthread_mutex_unlock(&d->lock);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->wake);
+    pthread_cond_destroy(&d->work);
     pthread_cond_destroy(&d->idle);
     pace_free(d->pace);
+    free(d->queue);
     free(d->workers);
     free(d);
 }
