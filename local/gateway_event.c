@@ -142,10 +142,20 @@ static void add_forwarding(struct json_object *headers, const struct gateway_req
         json_add_str(headers, "x-amzn-trace-id", trace);
 }
 
+static bool header_safe(const char *name, const char *value)
+{
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~", *p))
+            return false;
+    return *name && !strpbrk(value, "\r\n");
+}
+
 static void add_headers(struct json_object *event, const struct gateway_request *g)
 {
     struct json_object *headers = json_object_new_object();
     for (const struct httpd_header *h = g->headers; h->name; h++) {
+        if (!header_safe(h->name, "")) /* the server hands on names of any bytes */
+            continue;
         auto_free char *name = mem_dup(h->name);
         for (char *p = name; *p; p++)
             *p = (char)tolower((unsigned char)*p);
@@ -215,7 +225,7 @@ static void add_context(struct json_object *event, const struct gateway_request 
     auto_free char *domain = mem_dup_len(host ? host : "", host ? strlen(host) : 0);
     if (domain[0] != '[')
         domain[strcspn(domain, ":")] = '\0';
-    json_add_str(http, "method", g->method);
+    add_text(http, "method", g->method, false); /* of any bytes: nobody has checked it */
     json_add_str(http, "path", path);
     json_add_str(http, "protocol", "HTTP/1.1");
     json_add_str(http, "sourceIp", g->source_ip);
@@ -295,14 +305,6 @@ void gateway_answer_release(struct gateway_answer *a)
     free(a->type);
     free(a->body);
     *a = (struct gateway_answer){ 0 };
-}
-
-static bool header_safe(const char *name, const char *value)
-{
-    for (const char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~", *p))
-            return false;
-    return *name && !strpbrk(value, "\r\n");
 }
 
 /* Those that say how the body travels are this server's own. */
