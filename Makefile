@@ -415,6 +415,13 @@ lint: check-style ## style and static checks
 check-style: ## layout, banned functions, direction of includes, size of files and functions
 	@tests/style
 
+DOCS := README.md CONTRIBUTING.md CHANGES.md tests/fuzz/README.md $(filter-out docs/faults.md,$(sort $(wildcard docs/*.md))) docs/faults.md
+.PHONY: check-docs
+check-docs: all examples ## what the documents name is there, and their commands run (tests/docs/markdown.py says which)
+	@if command -v python3 >/dev/null; then \
+		BIN_DIR=$(BUILD)/bin tests/docs/names.py $(DOCS) && tests/docs/commands.py $(DOCS); \
+	else echo 'skipped: no python3'; fi
+
 .PHONY: format
 format: ## let clang-format lay out all C files
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
