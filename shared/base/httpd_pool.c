@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -12,16 +13,19 @@
 #include "shared/base/mem.h"
 
 struct worker {
+    struct httpd_pool *pool;
     struct MHD_Daemon *daemon;
     pthread_t thread;
     bool started;
-    int wake;          /* an eventfd */
-    atomic_bool woken; /* it has been written to since the thread looked last */
+    int wake;            /* an eventfd */
+    atomic_bool woken;   /* it has been written to since the thread looked last */
+    atomic_bool quiesce; /* it is to take no further connections, and to say so */
     atomic_bool stopping;
 };
 
 struct httpd_pool {
     size_t count;
+    sem_t quiesced; /* once for each thread that was told to */
     struct worker workers[];
 };
 
@@ -39,6 +43,13 @@ int httpd_pool_fd(struct MHD_Daemon *daemon)
     return info ? info->epoll_fd : -1;
 }
 
+void httpd_pool_close_listener(struct MHD_Daemon *daemon)
+{
+    int fd = MHD_quiesce_daemon(daemon);
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+}
+
 static void *loop(void *arg)
 {
     struct worker *w = arg;
@@ -46,6 +57,10 @@ static void *loop(void *arg)
                             { .fd = w->wake, .events = POLLIN } };
     eventfd_t ignored;
     while (!atomic_load(&w->stopping)) {
+        if (atomic_exchange(&w->quiesce, false)) {
+            httpd_pool_close_listener(w->daemon);
+            sem_post(&w->pool->quiesced);
+        }
         MHD_run(w->daemon);
         if (poll(fds, 2, httpd_pool_timeout_ms(w->daemon)) < 0 && errno != EINTR)
             abort(); /* only for wrong arguments */
@@ -59,8 +74,10 @@ struct httpd_pool *httpd_pool_new(struct MHD_Daemon *const *daemons, size_t coun
                                   struct error *err)
 {
     struct httpd_pool *p = mem_alloc(sizeof(*p) + count * sizeof(p->workers[0]));
+    sem_init(&p->quiesced, 0, 0);
     for (; p->count < count; p->count++) {
         struct worker *w = &p->workers[p->count];
+        w->pool = p;
         w->daemon = daemons[p->count];
         w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (w->wake < 0) {
@@ -95,6 +112,17 @@ void httpd_pool_wake(struct httpd_pool *p, size_t index)
         wake(&p->workers[index]);
 }
 
+void httpd_pool_quiesce(struct httpd_pool *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        atomic_store(&p->workers[i].quiesce, true);
+        wake(&p->workers[i]);
+    }
+    for (size_t i = 0; i < p->count;)
+        if (sem_wait(&p->quiesced) == 0)
+            i++;
+}
+
 void httpd_pool_stop(struct httpd_pool *p)
 {
     if (!p)
@@ -108,5 +136,6 @@ void httpd_pool_stop(struct httpd_pool *p)
             pthread_join(p->workers[i].thread, NULL);
         close(p->workers[i].wake);
     }
+    sem_destroy(&p->quiesced);
     free(p);
 }

@@ -24,6 +24,12 @@ int httpd_pool_start(struct httpd_pool *p, struct error *err) CHECKED;
 /* A connection of daemon `index` was resumed: its thread looks. Any thread; what comes before it
  * has looked costs one system call together. Takes NULL. */
 void httpd_pool_wake(struct httpd_pool *p, size_t index);
+/* No daemon takes a further connection when it returns. Each thread does it for its own daemon
+ * between two looks: libmicrohttpd's epoll ends the process where another does it meanwhile. Not
+ * from one of the threads, and only while they run. */
+void httpd_pool_quiesce(struct httpd_pool *p);
+/* The same for a daemon that has no thread. */
+void httpd_pool_close_listener(struct MHD_Daemon *daemon);
 /* Ends the threads and frees the pool; takes NULL. */
 void httpd_pool_stop(struct httpd_pool *p);
 

@@ -164,11 +164,10 @@ uint16_t httpd_port(const struct httpd *h)
 void httpd_quiesce(struct httpd *h)
 {
     atomic_store(&h->quiesced, true);
-    for (size_t i = 0; i < h->lane_count; i++) {
-        int fd = MHD_quiesce_daemon(h->lanes[i].daemon);
-        if (fd != MHD_INVALID_SOCKET)
-            close(fd);
-    }
+    if (h->pool)
+        httpd_pool_quiesce(h->pool);
+    else
+        httpd_pool_close_listener(h->lanes[0].daemon);
 }
 
 size_t httpd_active(const struct httpd *h)

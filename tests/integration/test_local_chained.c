@@ -156,9 +156,13 @@ Test(local_chained, a_stop_of_the_target_ends_the_caller_and_not_the_other_way, 
     auto_free char *callback = lambda_rig_callback(&r, child);
     cr_assert_eq(lambda_callback_success(r.aws, callback, "5", 1, &err), 0, "%s", err.msg);
     expect_result(&r, child, "5");
-    expect_history(&r, parent,
-                   "ExecutionStarted ChainedInvokeStarted InvocationCompleted "
-                   "ExecutionStopped");
+    /* The stop may come before the caller has suspended. */
+    auto_free char *found = lambda_rig_history(&r, parent);
+    cr_expect(strcmp(found, "ExecutionStarted ChainedInvokeStarted InvocationCompleted "
+                            "ExecutionStopped") == 0 ||
+                  strcmp(found, "ExecutionStarted ChainedInvokeStarted ExecutionStopped "
+                                "InvocationCompleted") == 0,
+              "%s", found);
     lambda_rig_stop(&r);
 }
 

@@ -49,6 +49,20 @@ static bool exists(const char *arn)
     return *text;
 }
 
+/* Waits until its command has made the file /ready. */
+static void await_ready(const char *arn)
+{
+    auto_free char *name = name_of(arn);
+    auto_free char *command = mem_printf("docker exec %s ls /ready 2>/dev/null", name);
+    for (int i = 0; i < SOON_MS / 100; i++) {
+        auto_free char *text = said(command);
+        if (*text)
+            return;
+        usleep(100000);
+    }
+    cr_assert_fail("the container of %s is not ready", arn);
+}
+
 static void expect_removed(const char *arn)
 {
     for (int i = 0; i < SOON_MS / 100 && exists(arn); i++)
@@ -92,10 +106,15 @@ Test(local_docker, stops_with_sigterm_then_sigkill)
     if (skipped())
         return;
     local_rig_begin_docker(&r, IMAGE);
-    auto_free char *soft = local_rig_run(&r, "trap 'exit 7' TERM; while :; do sleep 0.1; done", ""),
-                   *hard = local_rig_run(&r, "trap '' TERM; while :; do sleep 0.1; done", "");
+    auto_free char *soft = local_rig_run(
+                       &r, "trap 'exit 7' TERM; : >/ready; while :; do sleep 0.1; done", ""),
+                   *hard = local_rig_run(&r, "trap '' TERM; : >/ready; while :; do sleep 0.1; done",
+                                         "");
     json_object_put(local_rig_until(&r, soft, "RUNNING"));
     json_object_put(local_rig_until(&r, hard, "RUNNING"));
+    await_ready(
+        soft); /* the first process of a container knows no signal that it has no trap for */
+    await_ready(hard);
     local_rig_stop(&r, soft);
     local_rig_stop(&r, hard);
     local_rig_expect_exit(&r, soft, 7, "UserInitiated");
