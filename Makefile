@@ -411,6 +411,36 @@ lint: check-style ## style and static checks
 			$(filter-out tests/%,$(ALL_SRC)); \
 	else echo 'lint: cppcheck is not installed: skipped'; fi
 
+# Both judge a file by itself, so what they found nothing in is not read again until it, a header or the
+# checks change.
+ANALYZE_SRC := $(filter-out tests/% examples/%,$(ALL_SRC))
+ANALYZE_ON := $(wildcard shared/*/*.h callback-receiver/*.h container/*.h launcher/*.h local/*.h local/*/*.h)
+ANALYZE := build/analyze
+.PHONY: analyze
+analyze: build/config.mk ## gcc -fanalyzer and clang-tidy over the products (minutes); what they find is an error
+	@what=; \
+	if gcc -fanalyzer -x c -c -o /dev/null /dev/null 2>/dev/null; then what=analyze-gcc; \
+	else echo 'analyze: skipped: gcc has no -fanalyzer here'; fi; \
+	if command -v clang-tidy >/dev/null; then what="$$what analyze-tidy"; \
+	else echo 'analyze: skipped: clang-tidy is not installed'; fi; \
+	[ -z "$$what" ] || $(MAKE) --no-print-directory -k $$what
+
+.PHONY: analyze-gcc analyze-tidy
+analyze-gcc: $(ANALYZE_SRC:%.c=$(ANALYZE)/%.gcc)
+analyze-tidy: $(ANALYZE_SRC:%.c=$(ANALYZE)/%.tidy)
+
+$(ANALYZE)/%.gcc: %.c $(ANALYZE_ON)
+	@mkdir -p $(@D)
+	@printf '  GCC  %s\n' $<
+	@gcc $(ALL_CFLAGS) -Werror -fanalyzer -c -o /dev/null $< && touch $@
+
+# What is counted of the system's headers goes to standard error.
+$(ANALYZE)/%.tidy: %.c .clang-tidy $(ANALYZE_ON)
+	@mkdir -p $(@D)
+	@printf '  TIDY %s\n' $<
+	@clang-tidy --quiet $< -- $(ALL_CFLAGS) -Wno-unknown-warning-option 2>$@.log || { cat $@.log; exit 1; }
+	@rm -f $@.log && touch $@
+
 .PHONY: check-style
 check-style: ## layout, banned functions, direction of includes, size of files and functions
 	@tests/style

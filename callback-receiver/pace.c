@@ -49,7 +49,8 @@ static void turn(struct pace *p, int64_t now_ms)
         double from = p->rate > 0 && p->rate < reached ? p->rate : reached;
         p->rate = from / 2 < PACE_MIN ? PACE_MIN : from / 2;
     } else if (p->rate > 0) {
-        p->rate += PACE_STEP * (double)(passed / WINDOW_MS);
+        int64_t windows = passed / WINDOW_MS; /* whole ones */
+        p->rate += PACE_STEP * (double)windows;
         if (p->rate >= PACE_MAX)
             p->rate = 0;
     }

@@ -143,9 +143,9 @@ static size_t send_states(struct redis_conn *r, const struct store_op *op)
         else if (lists(op, s))
             n += send_list(r, op, s, key);
     }
+    static const char reported[] = REDIS_PREFIX "reported";
     if (op->action == STORE_COUNT)
-        n += send_words(
-            r, (const char *[]){ "ZRANGE", REDIS_PREFIX "reported", "0", "0", "WITHSCORES" }, 5);
+        n += send_words(r, (const char *[]){ "ZRANGE", reported, "0", "0", "WITHSCORES" }, 5);
     return n;
 }
 
@@ -158,7 +158,7 @@ static size_t send_op(struct attempt *t, size_t i)
     auto_free char *limit = mem_printf("%zu", op->limit);
     auto_free char *hold = mem_printf("%lld", (long long)op->now_ms + HOLD_MS);
     auto_free char *lease = mem_printf("%d", LEADER_MS);
-    auto_free char *ahead = mem_printf("%lld", (long long)(op->now_ms + op->ahead_ms));
+    auto_free char *ahead = mem_printf("%lld", (long long)op->now_ms + op->ahead_ms);
     const char *mode = op->action == STORE_START   ? "start"
                        : op->action == STORE_GRACE ? "grace"
                                                    : "judge";

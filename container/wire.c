@@ -133,9 +133,7 @@ int wire_listen(const char *path, struct error *err)
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || chmod(path, 0600) < 0 ||
         listen(fd, BACKLOG) < 0)
         return error_set_errno(err, errno, "cannot listen at %.200s", path);
-    int mine = fd;
-    fd = -1;
-    return mine;
+    return mem_move_fd(&fd);
 }
 
 static int request_send(int fd, const struct wire_request *r, struct error *err)

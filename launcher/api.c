@@ -69,7 +69,8 @@ static void dispatch(struct api_call *c, const char *suffix)
     char allow[64] = "";
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         const struct route *r = &routes[i];
-        if (!r->suffix != !suffix || (suffix && strcmp(suffix, r->suffix) != 0))
+        bool named = suffix && r->suffix ? strcmp(suffix, r->suffix) == 0 : !suffix && !r->suffix;
+        if (!named)
             continue;
         if (strcmp(c->req->method, r->method) == 0) {
             r->run(c);

@@ -103,8 +103,9 @@ static void add_jobs(struct buf *out, const struct console *c, const char *id)
     const struct ecs_task *found[JOBS_MAX];
     size_t count = 0, len = id ? strlen(id) : 0;
     for (const struct ecs_task *t = ecs_tasks_first(ecs_tasks(c->ecs)); t; t = t->next) {
-        size_t by = t->started_by ? strlen(t->started_by) : 0;
-        if (id && (by < len || strcmp(t->started_by + by - len, id) != 0))
+        const char *starter = t->started_by ? t->started_by : "";
+        size_t by = strlen(starter);
+        if (id && (by < len || strcmp(starter + by - len, id) != 0))
             continue;
         found[count++ % JOBS_MAX] = t;
     }
@@ -177,9 +178,10 @@ static void execution(struct console *c, struct httpd_request *req)
     struct error err;
     auto_buf struct buf b = BUF_INIT(ANSWER_MAX);
     auto_free char *arn = text_of(req, "arn");
+    arn = arn ? arn : mem_dup("");
     begin(&b, c);
     buf_add_str(&b, ",\"execution\":");
-    if (people_execution(c->local->lambda, arn ? arn : "", number(req, "after", 0), &b, &err) < 0) {
+    if (people_execution(c->local->lambda, arn, number(req, "after", 0), &b, &err) < 0) {
         refuse(req, &err);
         return;
     }

@@ -4,12 +4,14 @@
 
 #include "shared/base/mem.h"
 
-/* The assembler puts a file between two symbols. */
+/* The assembler puts a file between two symbols; both are names, which take no parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define FILE_OF(symbol, name)                                                                      \
     __asm__(".section .rodata\n" #symbol ":\n.incbin \"local/console/" name "\"\n" #symbol         \
             "_end:\n.byte 0\n.previous\n");                                                        \
     extern const char symbol[] __attribute__((visibility("hidden")));                              \
     extern const char symbol##_end[] __attribute__((visibility("hidden")))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 FILE_OF(console_html, "index.html");
 FILE_OF(console_css, "console.css");

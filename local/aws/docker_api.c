@@ -117,6 +117,7 @@ static int parse(const struct buf *text, struct docker_answer *out, struct error
     const char *p = buf_str(text), *end = strstr(p, "\r\n\r\n");
     if (text->len == 0)
         return error_set(err, ERR_NET, 0, "Docker closed the connection without an answer");
+    /* Three digits are no overflow. NOLINTNEXTLINE(cert-err34-c) */
     if (sscanf(p, "HTTP/1.%*1[01] %3d ", &out->status) != 1 || out->status < 100 || !end)
         return error_set(err, ERR_PROTOCOL, 0, "Docker's answer is no HTTP");
     int64_t len = announced(p, end);

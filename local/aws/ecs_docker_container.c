@@ -97,13 +97,15 @@ static void on_created(struct docker_container *c, const struct docker_answer *a
 static void on_pulled(struct docker_container *c, const struct docker_answer *answer,
                       const struct error *err)
 {
-    auto_free char *error = answer ? docker_pull_error(answer->body) : mem_dup(err->msg);
+    auto_free char *error = answer ? docker_pull_error(answer->body) : NULL;
     c->pulled = true;
     if (answer && answer->status == 200 && !error) {
         move(c, DOCKER_CREATE);
         return;
     }
-    auto_free char *message = error ? mem_dup(error) : docker_message(answer->body);
+    auto_free char *message = error    ? mem_dup(error)
+                              : answer ? docker_message(answer->body)
+                                       : mem_dup(err->msg);
     auto_free char *whole = mem_printf("pull image %s: %s", c->image, message);
     fail(c, "CannotPullContainerError", whole);
 }

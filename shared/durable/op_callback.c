@@ -114,5 +114,5 @@ int64_t durable_callback_ended_ms(const struct durable_ctx *ctx, const struct du
 {
     const struct operation *record =
         cb->operation_id ? execution_find(ctx->x, cb->operation_id) : NULL;
-    return operation_ended(record) ? record->end_ms : 0;
+    return record && operation_ended(record) ? record->end_ms : 0;
 }
