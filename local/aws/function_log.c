@@ -189,7 +189,8 @@ struct function_log *function_log_open(const struct local *local, const char *fu
     (void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
     struct function_log *log = mem_alloc(sizeof(*log));
     log->local = local;
-    log->file = mem_move_fd(&file);
+    log->file = file;
+    file = -1; /* so that it stays open. NOLINT(clang-analyzer-deadcode.DeadStores) */
     log->pipe = ends[0];
     buf_init(&log->rest, 2 * LINE_MAX);
     *out = ends[1];

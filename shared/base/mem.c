@@ -32,13 +32,6 @@ void mem_close_fd(int *fd)
     *fd = -1;
 }
 
-int mem_move_fd(int *fd)
-{
-    int moved = *fd;
-    *fd = -1;
-    return moved;
-}
-
 void *mem_alloc(size_t size)
 {
     return must(calloc(1, size ? size : 1));

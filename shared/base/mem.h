@@ -28,8 +28,6 @@ void mem_free_ptr(void *pp);
 void mem_close_fd(int *fd);
 /* A file descriptor that is closed when its scope ends; -1 means none. */
 #define auto_close __attribute__((cleanup(mem_close_fd)))
-/* Hands a descriptor out: returns it and leaves -1 behind. */
-int mem_move_fd(int *fd) CHECKED;
 
 /* Zeroed memory of `size` bytes (at least one), for free(). */
 void *mem_alloc(size_t size) CHECKED;
