@@ -33,7 +33,6 @@ struct worker {
 /* A claimed report that waits for a worker. */
 struct waiting {
     struct store_item item;
-    bool paced; /* its turn came under a limit (pace.h), so that it need not ask again */
 };
 
 /* What came of an attempt, until it is committed. */
@@ -330,12 +329,12 @@ static int64_t rest_locked(struct delivery *d, size_t *room)
     return rest;
 }
 
-static void enqueue(struct delivery *d, const struct store_op *claim, bool paced)
+static void enqueue(struct delivery *d, const struct store_op *claim)
 {
     pthread_mutex_lock(&d->lock);
     for (size_t i = 0; i < claim->count; i++) {
         size_t at = (d->first + d->queued++) % d->cfg.threads;
-        d->queue[at] = (struct waiting){ .item = claim->items[i], .paced = paced };
+        d->queue[at] = (struct waiting){ .item = claim->items[i] };
         claim->items[i].body = (struct store_text){ 0 };
         pthread_cond_signal(&d->work);
     }
@@ -349,7 +348,6 @@ static void claim(struct delivery *d, size_t room)
     struct store_op op = { .action = STORE_CLAIM, .lease_ms = LEASE_MS };
     struct store_op *ops[] = { &op };
     int64_t wait = 0;
-    bool paced = pace_rate(d->pace) > 0;
     while (op.limit < room && (wait = pace_take(d->pace, clock_mono_ms(d->clock))) == 0)
         op.limit++;
     op.now_ms = clock_wall_ms(d->clock);
@@ -364,7 +362,7 @@ static void claim(struct delivery *d, size_t room)
         plan(d, op.now_ms + STORE_RETRY_MS);
     else if (op.next_ms > 0)
         plan(d, op.next_ms);
-    enqueue(d, &op, paced);
+    enqueue(d, &op);
     store_op_release(&op);
 }
 
@@ -409,17 +407,14 @@ static void *claim_loop(void *arg)
 
 /* ---- workers -------------------------------------------------------------------------------- */
 
-/* Ms after which another may try, where a claimed report cannot be called now; -1: it can. */
-static int64_t not_now(struct delivery *d, const struct waiting *one)
+/* Must a claimed report go back? */
+static bool not_now(struct delivery *d, const struct waiting *one)
 {
     int64_t now = clock_wall_ms(d->clock), left = one->item.record.due_ms - now;
     pthread_mutex_lock(&d->lock);
     bool back = d->stopping || held_until_locked(d, now) > 0 || left < LEASE_MS / 2;
     pthread_mutex_unlock(&d->lock);
-    if (back)
-        return 0;
-    int64_t wait = one->paced ? 0 : pace_take(d->pace, clock_mono_ms(d->clock));
-    return wait > 0 ? wait : -1;
+    return back;
 }
 
 static void deliver(struct worker *w, struct waiting *one)
@@ -431,14 +426,12 @@ static void deliver(struct worker *w, struct waiting *one)
     o->op.action = STORE_FINISH;
     o->delivery = d;
     memcpy(o->op.id, c->id, sizeof(o->op.id));
-    int64_t delay = not_now(d, one);
-    if (delay < 0) {
+    if (!not_now(d, one)) {
         attempt(w, &one->item, &o->op.attempt, o->text);
     } else {
         snprintf(o->text, sizeof(o->text), "not called: it has to wait");
-        o->op.attempt = (struct callback_attempt){ .outcome = CALLBACK_ATTEMPT_RETRY,
-                                                   .error = o->text,
-                                                   .delay_ms = delay };
+        o->op.attempt =
+            (struct callback_attempt){ .outcome = CALLBACK_ATTEMPT_RETRY, .error = o->text };
     }
     o->op.now_ms = clock_wall_ms(d->clock);
     mem_wipe(c->callback_id, strlen(c->callback_id));
