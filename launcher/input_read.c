@@ -35,15 +35,8 @@ char *input_faults_text(struct json_object *faults)
 void input_pointer(char out[INPUT_POINTER], const char *at, const char *key)
 {
     auto_buf struct buf b = BUF_INIT(INPUT_POINTER - 1);
-    buf_printf(&b, "%s/", at);
-    for (const char *p = key; *p; p++) {
-        if (*p == '~')
-            buf_add_str(&b, "~0");
-        else if (*p == '/')
-            buf_add_str(&b, "~1");
-        else
-            buf_add_char(&b, *p);
-    }
+    buf_add_str(&b, at);
+    json_pointer_add(&b, key);
     snprintf(out, INPUT_POINTER, "%s", buf_str(&b));
 }
 

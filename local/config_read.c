@@ -8,15 +8,8 @@
 char *config_below(const char *at, const char *key)
 {
     auto_buf struct buf b = BUF_INIT(4096);
-    buf_printf(&b, "%s/", at);
-    for (const char *p = key; *p; p++) {
-        if (*p == '~')
-            buf_add_str(&b, "~0");
-        else if (*p == '/')
-            buf_add_str(&b, "~1");
-        else
-            buf_add_char(&b, *p);
-    }
+    buf_add_str(&b, at);
+    json_pointer_add(&b, key);
     return buf_take(&b, NULL);
 }
 

@@ -348,19 +348,25 @@ struct json_object *json_get_arr(const struct json_object *o, const char *key)
     return get_typed(o, key, json_type_array);
 }
 
-/* "/at/key: " with RFC 6901's escapes, then the text. */
-static int field_error(struct error *err, const char *at, const char *key, const char *text)
+void json_pointer_add(struct buf *out, const char *key)
 {
-    auto_buf struct buf b = BUF_INIT(256);
+    buf_add_char(out, '/');
     for (const char *p = key; *p; p++) {
         if (*p == '~')
-            buf_add_str(&b, "~0");
+            buf_add_str(out, "~0");
         else if (*p == '/')
-            buf_add_str(&b, "~1");
+            buf_add_str(out, "~1");
         else
-            buf_add_char(&b, *p);
+            buf_add_char(out, *p);
     }
-    return error_set(err, ERR_INVALID, 0, "%s/%s: %s", at, buf_str(&b), text);
+}
+
+/* "/at/key: ", then the text. */
+static int field_error(struct error *err, const char *at, const char *key, const char *text)
+{
+    auto_buf struct buf b = BUF_INIT(257);
+    json_pointer_add(&b, key);
+    return error_set(err, ERR_INVALID, 0, "%s%s: %s", at, buf_str(&b), text);
 }
 
 int json_field_str(struct json_object *o, const char *at, const char *key, size_t max,

@@ -30,6 +30,8 @@ const char *json_text(struct json_object *o, size_t *len);
 /* Compact text with the members of each object sorted by name (bytewise): equal content, equal
  * text. */
 void json_canonical(struct buf *out, struct json_object *o);
+/* "/key" with the escapes of RFC 6901: one step of a JSON pointer. */
+void json_pointer_add(struct buf *out, const char *key);
 /* A new string object from bytes; json_new_str takes NULL for the JSON null. */
 struct json_object *json_new_str(const char *s) CHECKED;
 /* Adds only where `s` is not NULL. */
