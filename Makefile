@@ -4,6 +4,7 @@
 #   DEV=1                        warnings are errors (CI sets it)
 #   CC=clang                     another compiler, a variant of its own as well
 #   STATIC=1                     static, against musl and the libraries of packaging/static-libs (make static)
+#   COVERAGE=1                   counts the lines that run (make coverage)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -17,10 +18,11 @@ endif
 STATIC ?=
 CC := $(if $(STATIC),musl-gcc,$(if $(filter default,$(origin CC)),gcc,$(CC)))
 SANITIZE ?=
+COVERAGE ?=
 DEV ?= $(if $(CI),1,)
 
 comma := ,
-VARIANT := $(if $(STATIC),static,$(if $(filter gcc,$(notdir $(CC))),,$(notdir $(CC))-)$(or $(subst $(comma),-,$(SANITIZE)),release))
+VARIANT := $(if $(STATIC),static,$(if $(filter gcc,$(notdir $(CC))),,$(notdir $(CC))-)$(or $(if $(COVERAGE),coverage),$(subst $(comma),-,$(SANITIZE)),release))
 BUILD := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 OBJ := build/obj/$(VARIANT)
 
@@ -54,10 +56,11 @@ endif
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wcast-qual \
 	-Wnull-dereference -Wimplicit-fallthrough -fno-common
-OPTIMIZE := $(if $(STATIC),-Os -ffunction-sections -fdata-sections,$(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2))
+OPTIMIZE := $(if $(STATIC),-Os -ffunction-sections -fdata-sections,$(if $(COVERAGE),-O0,$(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)))
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection \
-	$(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+	$(if $(SANITIZE)$(COVERAGE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
+	$(if $(COVERAGE),--coverage -fprofile-update=atomic)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. -g $(OPTIMIZE) $(WARNINGS) $(if $(DEV),-Werror) $(HARDEN) \
 	-pthread $(SANITIZE_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
 # musl gives a thread 128 KiB of stack unless the program says otherwise.
@@ -126,8 +129,10 @@ CHAOS_SRC := $(sort $(wildcard tests/chaos/*.c))
 CHAOS_CHECK := $(addprefix tests/chaos/,chaos_check.c marks.c)
 CHAOS_BIN := $(BUILD)/tests/chaos/chaos $(BUILD)/tests/chaos/chaos_check
 
+COVERAGE_SRC := $(if $(COVERAGE),tests/coverage/keep.c)
+
 ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(FUZZ_SRC) tests/fuzz/replay/replay.c $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
-	$(EXAMPLES_SRC) $(CHAOS_SRC)
+	$(EXAMPLES_SRC) $(CHAOS_SRC) $(COVERAGE_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
 .PHONY: all
@@ -175,7 +180,7 @@ $(BUILD)/lib/libtoken.a: $(call objects,$(TOKEN_SRC))
 define link
 @mkdir -p $(@D)
 @printf '  LD   %s\n' $@
-@$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(1) -lm
+@$(CC) $(ALL_LDFLAGS) $(if $(filter $(call objects,$(COVERAGE_SRC)),$^),-Wl$(comma)--wrap=http_send) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(1) -lm
 endef
 
 define room_rules
@@ -229,6 +234,9 @@ $(BUILD)/tests/fuzz/$(1): $(OBJ)/tests/fuzz/$(1).o $(if $(FUZZER),,$(OBJ)/tests/
 	$$(call link,$(FUZZER))
 endef
 $(foreach s,$(FUZZ_SRC),$(eval $(call fuzz_rule,$(basename $(notdir $(s))))))
+
+# What runs as a function is ended by SIGKILL.
+$(BIN_launcher) $(EXAMPLES_BIN) $(INTEGRATION_BIN): $(call objects,$(COVERAGE_SRC))
 
 # The page is in the program.
 $(OBJ)/local/console_page.o: $(wildcard local/console/*)
@@ -288,6 +296,17 @@ fuzzers: $(FUZZ_BIN)
 .PHONY: check
 check: tests ## the tests of this variant only
 	@tests/run $(BUILD)/tests
+
+# Every process of a test adds to the counts when it ends, those that SIGKILL ends excepted.
+.PHONY: coverage coverage-report
+coverage: ## which lines of the programs the tests run: a table, and build/coverage/uncovered.txt
+	@command -v gcov python3 >/dev/null || { echo 'coverage: skipped: needs gcov and python3'; exit 0; }; \
+	$(MAKE) --no-print-directory COVERAGE=1 tests && \
+	find build/obj/coverage -name '*.gcda' -delete && \
+	{ tests/run build/coverage/tests; ran=$$?; tests/coverage/report build/obj/coverage build/coverage && exit $$ran; }
+# After a part of the tests by hand: BIN_DIR=build/coverage/bin build/coverage/tests/...
+coverage-report:
+	@tests/coverage/report build/obj/coverage build/coverage
 
 .PHONY: conformance
 conformance: all $(CONFORMANCE_BIN) ## hold the SDK against the requirements of AWS's own SDKs (ARGS='--only step' for some)
