@@ -72,9 +72,10 @@ void table_print(const struct table *t, FILE *out)
     int widths[TABLE_COLUMNS];
     for (size_t i = 0; i < t->columns; i++)
         widths[i] = width(t->heads[i]);
-    for (size_t i = 0; i < t->count; i++)
-        if (width(t->cells[i]) > widths[i % t->columns])
-            widths[i % t->columns] = width(t->cells[i]);
+    for (size_t row = 0; row < t->count; row += t->columns)
+        for (size_t i = 0; i < t->columns; i++)
+            if (width(t->cells[row + i]) > widths[i])
+                widths[i] = width(t->cells[row + i]);
     print_row(t, t->heads, widths, out);
     for (size_t i = 0; i < t->count; i += t->columns)
         print_row(t, (const char *const *)t->cells + i, widths, out);
