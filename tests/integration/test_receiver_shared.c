@@ -257,3 +257,30 @@ Test(shared, a_redis_that_comes_back_empty_takes_what_is_reported)
     cr_assert_eq(rig_calls(all[0]), 1);
     stop(all);
 }
+
+/* What Lambda has answered while Redis was away is written as soon as Redis is back: the report is
+ * not sent a second time. */
+Test(shared, an_answer_that_could_not_be_written_is_kept_until_it_can)
+{
+    if (!rig_on(RIG_REDIS))
+        return;
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_lambda(r, RIG_HANGS, 1, RIG_TAKES);
+    rig_expect(rig_say(r, "POST", "/success", job, NULL, "1"), 202, "accepted");
+    rig_await_calls(r, 1);
+    program_kill(rig_redis(r)->program);
+    rig_release_calls(r);
+    bool failed = false;
+    for (int i = 0; i < 1200 && !failed; i++) {
+        clock_sleep_ms(clock_system(), 50);
+        auto_free char *log = rig_log(r);
+        failed = strstr(log, "store_failed") != NULL;
+    }
+    cr_assert(failed, "it has not tried to write the outcome");
+    redis_server_restart(rig_redis(r));
+    auto_free char *state = rig_await_state(r, ID, "delivered");
+    cr_assert_not_null(strstr(state, "\"attempts\":1"), "%s", state);
+    cr_assert_eq(rig_calls(r), 1);
+    rig_stop(r);
+}
