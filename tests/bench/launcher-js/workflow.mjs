@@ -1,5 +1,6 @@
 // The launcher's callback flow with AWS's own SDKs: create callback, register the job with the
-// receiver, RunTask, wait for the callback.
+// receiver, RunTask, wait for the callback. With ATTEMPT_CONTEXT=1 in a child context, as the launcher has one for
+// each attempt: then both do the same operations.
 import { createCipheriv, createHash, createHmac, hkdfSync } from "node:crypto";
 import { ECSClient, RunTaskCommand } from "@aws-sdk/client-ecs";
 import { withDurableExecution } from "@aws/durable-execution-sdk-js";
@@ -60,8 +61,7 @@ async function runTask(event, arn, environment) {
   return { taskArn: answer.tasks[0].taskArn };
 }
 
-export const handler = withDurableExecution(async (event, context) => {
-  const arn = context.executionContext.durableExecutionArn;
+async function attempt(event, context, arn) {
   const [result, callbackId] = await context.createCallback("callback", {
     timeout: { seconds: 3600 },
   });
@@ -78,4 +78,11 @@ export const handler = withDurableExecution(async (event, context) => {
       HEARTBEAT_SECONDS: "60", STOP_TIMEOUT_SECONDS: "30", JOB_NAME: "job",
     }));
   return await result;
+}
+
+export const handler = withDurableExecution(async (event, context) => {
+  const arn = context.executionContext.durableExecutionArn;
+  return env.ATTEMPT_CONTEXT
+    ? await context.runInChildContext("attempt-1", (child) => attempt(event, child, arn))
+    : await attempt(event, context, arn);
 });
