@@ -3,11 +3,12 @@ written, for what is measured is printed by the measurement itself. tests/bench/
 
 Fields end at a tab; a field that has nothing to say is empty. The first says what the line is:
 
-figure   section, what, unit, less or more (which is better), ours, its median, least, most, peer, its median, least,
-         most, how often ours is better: median, least, most of the rounds' ratios; rounds
+figure   section, what, unit, less or more (which is better), ours, its median and quartiles, peer, its median and
+         quartiles, how often ours is better: median and quartiles of the rounds' ratios; rounds
 skipped  section, who, reason
 version  name, version
-curve    section, curve, name of x, x, what is counted, unit, its cost at x
+curve    section, curve, name of x, x, what is counted, unit, total or level, cost, how many share it: a total grows
+         with x, its exponent is printed; a level is what it is at x
 constant name, value: what tests/bench/cost reckons with
 """
 import os
@@ -34,7 +35,9 @@ def number(value):
 def _three(values):
     if not values:
         return "", "", ""
-    return number(statistics.median(values)), number(min(values)), number(max(values))
+    values = sorted(values)
+    at = lambda share: values[round(share * (len(values) - 1))]
+    return number(statistics.median(values)), number(at(0.25)), number(at(0.75))
 
 
 def figure(section, what, unit, better, ours, values, peer=None, others=None):
@@ -58,8 +61,10 @@ def version(name, text):
     _write("version", name, text)
 
 
-def curve(section, name, x_name, x, what, unit, cost):
-    _write("curve", section, name, x_name, x, what, unit, number(cost))
+def curve(section, name, x_name, x, what, unit, cost, share=None):
+    """A point of a curve. `share` units share the cost, which is printed for one of them with the exponent by which it
+    grew since the point before; without `share` it is a level, printed as it is."""
+    _write("curve", section, name, x_name, x, what, unit, "level" if share is None else "total", number(cost), share or 1)
 
 
 def constant(name, value):

@@ -4,7 +4,10 @@
  * The program is its own function: with BENCH_SOCKET in the environment it serves the Runtime API
  * with the SDK, and tells the driver over a datagram socket the callback's id and when it was
  * invoked again. The driver keeps --at-once synchronous invocations going and answers each callback
- * as soon as it hears of it. With --samples it prints local-aws's memory on the way. */
+ * as soon as it hears of it. With --samples it prints local-aws's memory on the way.
+ *
+ * With --outstanding the workflows are all begun before the first callback is answered: what they
+ * cost local-aws to begin, to keep and to end. With --json, one line of JSON and no other. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +31,8 @@
 #define READY_MS    30000
 #define RECEIVE_S   120
 #define RETENTION_S 5
+#define IDLE_MS     2000
+#define STUCK_US    60000000
 
 static int64_t now_us(void)
 {
@@ -86,12 +91,15 @@ struct driver {
     char dir[64];
     char *bin_dir;
     int64_t workflows, at_once, samples;
+    bool outstanding, json;
     struct program *program;
     struct aws_options options;
     int sock;
     atomic_llong next, ended, failed;
     int64_t *sent_us;    /* when the answer to a workflow's callback was sent */
     int64_t *latency_us; /* from then to its invocation */
+    char **ids;          /* of the callbacks, where they are answered later */
+    atomic_llong suspended, resumed;
     atomic_bool done;
 };
 
@@ -117,7 +125,7 @@ static void *invoke_all(void *arg)
         char input[24];
         int n = snprintf(input, sizeof(input), "%lld", i);
         const struct lambda_invoke req = { .function = "flow:1",
-                                           .type = "RequestResponse",
+                                           .type = d->outstanding ? "Event" : "RequestResponse",
                                            .payload = input,
                                            .payload_len = (size_t)n };
         int rc = lambda_invoke(aws, &req, &out, &err);
@@ -150,6 +158,12 @@ static void *answer_all(void *arg)
             continue;
         if (strcmp(id, "-") == 0) {
             d->latency_us[index] = at - d->sent_us[index];
+            atomic_fetch_add(&d->resumed, 1);
+            continue;
+        }
+        if (d->outstanding) {
+            d->ids[index] = mem_dup(id);
+            atomic_fetch_add(&d->suspended, 1);
             continue;
         }
         d->sent_us[index] = now_us();
@@ -174,21 +188,13 @@ static int64_t resident_kib(const struct driver *d)
     return kib;
 }
 
-static double processor_s(const struct driver *d)
+static double processor_ms(const struct driver *d)
 {
-    char path[64], text[1024];
-    unsigned long user = 0, sys = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)program_pid(d->program));
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-    text[n] = '\0';
-    const char *p = strrchr(text, ')');
-    if (!p ||
-        sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
-        user = sys = 0;
-    if (f)
-        fclose(f);
-    return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
+    clockid_t clock;
+    struct timespec t = { 0 };
+    if (clock_getcpuclockid(program_pid(d->program), &clock) == 0)
+        clock_gettime(clock, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 static int by_value(const void *a, const void *b)
@@ -246,7 +252,7 @@ static void sample(struct driver *d, int64_t begun_us)
 static void measure(struct driver *d)
 {
     pthread_t senders[SENDERS], *callers = mem_array((size_t)d->at_once, sizeof(*callers));
-    double before = processor_s(d);
+    double before = processor_ms(d);
     int64_t begun = now_us();
     for (size_t i = 0; i < SENDERS; i++)
         pthread_create(&senders[i], NULL, answer_all, d);
@@ -263,12 +269,83 @@ static void measure(struct driver *d)
     qsort(d->latency_us, (size_t)d->workflows, sizeof(int64_t), by_value);
     const int64_t *l = d->latency_us;
     size_t n = (size_t)d->workflows;
-    printf("%lld workflows with a callback each, %lld at a time: %.0f a second (%lld failed); "
-           "callback to "
-           "invocation: median %.1f ms, 95 %% %.1f ms; local-aws used %.2f ms of processor each\n",
-           (long long)d->workflows, (long long)d->at_once, (double)n * 1e6 / (double)took,
-           (long long)atomic_load(&d->failed), (double)l[n / 2] / 1e3,
-           (double)l[n * 95 / 100] / 1e3, (processor_s(d) - before) * 1e3 / (double)n);
+    double rate = (double)n * 1e6 / (double)took, each = (processor_ms(d) - before) / (double)n;
+    if (d->json)
+        printf("{\"workflows\":%zu,\"rate\":%.1f,\"failed\":%lld,\"median_ms\":%.3f,\"most_ms\":"
+               "%.3f,\"cpu_ms\":%.4f}\n",
+               n, rate, (long long)atomic_load(&d->failed), (double)l[n / 2] / 1e3,
+               (double)l[n * 95 / 100] / 1e3, each);
+    else
+        printf("%zu workflows with a callback each, %lld at a time: %.0f a second (%lld failed); "
+               "callback to invocation: median %.1f ms, 95 %% %.1f ms; local-aws used %.2f ms of "
+               "processor each\n",
+               n, (long long)d->at_once, rate, (long long)atomic_load(&d->failed),
+               (double)l[n / 2] / 1e3, (double)l[n * 95 / 100] / 1e3, each);
+}
+
+static void *answer_later(void *arg)
+{
+    struct driver *d = arg;
+    struct aws *aws = client(d);
+    long long i;
+    while ((i = atomic_fetch_add(&d->next, 1)) < d->workflows) {
+        struct error err;
+        d->sent_us[i] = now_us();
+        if (lambda_callback_success(aws, d->ids[i], "true", 4, &err) < 0)
+            fprintf(stderr, "local_flow: callback: %s\n", err.msg);
+    }
+    aws_free(aws);
+    return NULL;
+}
+
+/* `work` by SENDERS threads, over all workflows, until `count` has reached them all. */
+static void all_by(struct driver *d, void *(*work)(void *), const atomic_llong *count)
+{
+    pthread_t senders[SENDERS];
+    atomic_store(&d->next, 0);
+    for (size_t i = 0; i < SENDERS; i++)
+        pthread_create(&senders[i], NULL, work, d);
+    for (size_t i = 0; i < SENDERS; i++)
+        pthread_join(senders[i], NULL);
+    int64_t seen = -1, moved = now_us();
+    for (int64_t now; (now = atomic_load(count)) < d->workflows; usleep(1000)) {
+        if (now != seen)
+            moved = now_us();
+        seen = now;
+        if (now_us() - moved > STUCK_US) {
+            fprintf(stderr, "local_flow: %lld of %lld, and no more\n", (long long)now,
+                    (long long)d->workflows);
+            exit(1);
+        }
+    }
+}
+
+static void measure_outstanding(struct driver *d)
+{
+    pthread_t listener;
+    double at[4], n = (double)d->workflows;
+    int64_t kib = resident_kib(d);
+    d->ids = mem_array((size_t)d->workflows, sizeof(*d->ids));
+    pthread_create(&listener, NULL, answer_all, d);
+    at[0] = processor_ms(d);
+    all_by(d, invoke_all, &d->suspended);
+    at[1] = processor_ms(d);
+    int64_t full_kib = resident_kib(d);
+    usleep(IDLE_MS * 1000);
+    at[2] = processor_ms(d);
+    all_by(d, answer_later, &d->resumed);
+    usleep(100000); /* the last answers */
+    at[3] = processor_ms(d);
+    atomic_store(&d->done, true);
+    pthread_join(listener, NULL);
+    printf("{\"workflows\":%lld,\"begin_ms\":%.3f,\"empty_kib\":%lld,\"full_kib\":%lld,"
+           "\"idle_ms_per_s\":%.3f,\"end_ms\":%.3f,\"failed\":%lld}\n",
+           (long long)d->workflows, (at[1] - at[0]) / n, (long long)kib, (long long)full_kib,
+           (at[2] - at[1]) * 1000 / IDLE_MS, (at[3] - at[2]) / n,
+           (long long)atomic_load(&d->failed));
+    for (int64_t i = 0; i < d->workflows; i++)
+        free(d->ids[i]);
+    free(d->ids);
 }
 
 static int drive(int argc, char **argv, struct error *err)
@@ -280,6 +357,9 @@ static int drive(int argc, char **argv, struct error *err)
         { "at-once", NULL, OPT_INT, &d.at_once, "32", 1, 500, "N", "at a time" },
         { "samples", NULL, OPT_INT, &d.samples, "0", 0, 1000, "N",
           "how often the memory is printed on the way" },
+        { "outstanding", NULL, OPT_BOOL, &d.outstanding, "false", 0, 0, NULL,
+          "begin all before the first is answered" },
+        { "json", NULL, OPT_BOOL, &d.json, "false", 0, 0, NULL, "one line of JSON" },
     };
     const struct opts opts = { .program = "local_flow",
                                .synopsis = "[options]",
@@ -299,7 +379,7 @@ static int drive(int argc, char **argv, struct error *err)
                                           .secret_key = mem_dup("secret") };
         d.sent_us = mem_array((size_t)d.workflows, sizeof(int64_t));
         d.latency_us = mem_array((size_t)d.workflows, sizeof(int64_t));
-        measure(&d);
+        d.outstanding ? measure_outstanding(&d) : measure(&d);
         rc = program_stop(d.program, READY_MS) == 0
                  ? 0
                  : error_set(err, ERR_INTERNAL, 0, "local-aws did not end cleanly");
