@@ -155,10 +155,10 @@ class Stack:
         os.kill(pid, signal.SIGTERM)
         time.sleep(0.1)
 
-    def history(self, name):
-        """The events of the workflow that ended last, with their data."""
+    def history(self, name, first=False):
+        """The events of the workflow that began last, or first, with their data."""
         found = call(self.aws_port, "GET", f"/2025-12-01/functions/{name}/durable-executions",
-                     {"Qualifier": "1", "ReverseOrder": "true", "MaxItems": "1"})["DurableExecutions"]
+                     {"Qualifier": "1", "ReverseOrder": "false" if first else "true", "MaxItems": "1"})["DurableExecutions"]
         events, marker = [], None
         while marker is None or marker:
             query = {"IncludeExecutionData": "true", "MaxItems": "1000", **({"Marker": marker} if marker else {})}

@@ -1,7 +1,8 @@
 /* receiver-load: the jobs of a measurement. Each of JOBS callbacks, from number FIRST on, is
  * registered as the launcher does it, or reported as its job does it, with real tokens and a body
  * of fixed size, over CONNECTIONS that are kept open. All requests are made before the first is
- * sent. One line of JSON says what came of it:
+ * sent. With a rate they fall due evenly, whatever becomes of those before, and the time of each
+ * counts from then; without, as fast as they are answered. One line of JSON says what came of it:
  *
  *     {"jobs":N,"seconds":S,"p50_us":N,"p99_us":N,"max_us":N,"retries":N,"began_ms":WALL}
  *
@@ -23,7 +24,8 @@
 
 struct load {
     char *what;
-    int64_t port, connections, jobs, first, body;
+    int64_t port, connections, jobs, first, body, rate;
+    int64_t began_us;
     struct token_keys *keys;
     char **requests;
     size_t *lens;
@@ -77,14 +79,21 @@ static int make_request(struct load *l, unsigned i, int64_t expires_s, struct er
     return 0;
 }
 
+static int64_t due_us(const struct load *l, unsigned i)
+{
+    return l->began_us + (int64_t)i * 1000000 / l->rate;
+}
+
 static bool on_next(void *arg, unsigned client, const char **bytes, size_t *len)
 {
     struct load *l = arg;
     if (l->wrong || (l->again_count == 0 && l->next == (unsigned)l->jobs))
         return false;
+    if (l->rate && l->again_count == 0 && clock_mono_us() < due_us(l, l->next))
+        return false;
     unsigned i = l->again_count ? l->again[--l->again_count] : l->next++;
     l->current[client] = i;
-    l->sent_us[client] = clock_mono_us();
+    l->sent_us[client] = l->rate ? due_us(l, i) : clock_mono_us();
     *bytes = l->requests[i];
     *len = l->lens[i];
     return true;
@@ -123,8 +132,9 @@ static int run(struct load *l, struct error *err)
         return -1;
     int64_t wall = clock_wall_ms(clock_system()), began = clock_mono_us(), moved = began / 1000;
     unsigned seen = 0;
+    l->began_us = began;
     while (!l->wrong && l->done < (unsigned)l->jobs) {
-        swarm_step(swarm, 100);
+        swarm_step(swarm, l->rate ? 1 : 100);
         int64_t now = clock_mono_ms(clock_system());
         if (l->done != seen) {
             seen = l->done;
@@ -193,6 +203,8 @@ int main(int argc, char **argv)
         { "connections", NULL, OPT_INT, &l.connections, "128", 1, 10000, "N", "at once" },
         { "jobs", NULL, OPT_INT, &l.jobs, "20000", 1, 1000000, "N", "in all" },
         { "first", NULL, OPT_INT, &l.first, "0", 0, INT64_MAX / 4, "N", "number of the first" },
+        { "rate", NULL, OPT_INT, &l.rate, "0", 0, 1000000, "N",
+          "that fall due a second; 0: as fast as they are answered" },
         { "body", NULL, OPT_INT, &l.body, "150", 0, 200000, "BYTES", "of a result" },
     };
     const struct opts o = { .program = "receiver-load",

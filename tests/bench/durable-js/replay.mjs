@@ -16,7 +16,7 @@ const handler = withDurableExecution(async (input, context) => {
   }
   return sum;
 });
-const peak = () => process.resourceUsage().maxRSS;
+const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]);
 const before = peak();
 for (let i = 0; i < rounds; i++) {
   const start = process.cpuUsage();
