@@ -150,6 +150,9 @@ static void begin(struct ecs_tasks *s, struct ecs_task *t)
 {
     struct error err = { 0 };
     struct ecs_facts facts = { .begun = false };
+    /* RunTask has not answered: it will be asked again, and this task would be one too many. */
+    if (store_failed(s->local->store))
+        return;
     if (t->stop_wanted) {
         facts.over = true;
     } else if (t->fate == ECS_FATE_NEVER_STARTS) {

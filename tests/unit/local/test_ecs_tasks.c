@@ -163,3 +163,33 @@ Test(ecs_tasks, stopped_before_they_begin_are_never_started)
     cr_assert_null(shim_file_read(folder, "spec.json", 100, NULL, NULL));
     end(&r);
 }
+
+static void stop_loop(void *arg)
+{
+    loop_stop(arg);
+}
+
+/* Where the disk is full RunTask gets no answer and is repeated: with a task that runs all the same
+ * there would be two. */
+Test(ecs_tasks, that_could_not_be_stored_are_never_started)
+{
+    struct rig r;
+    begin(&r);
+    sqlite3 *db = store_db(r.local.store);
+    cr_assert_eq(sqlite3_exec(db, "PRAGMA max_page_count = 1", NULL, NULL, NULL), SQLITE_OK);
+    struct ecs_task *t = task(&r, 0);
+    auto_free char *long_text = mem_alloc(200001);
+    memset(long_text, 'x', 200000);
+    json_add_str(t->spec, "text", long_text);
+    auto_free char *id = mem_dup(t->id);
+    ecs_tasks_add(r.tasks, &t, 1, &TOKEN);
+    cr_assert_not_null(store_failed(r.local.store), "it does not fit");
+    loop_after(r.local.loop, 20, stop_loop, r.local.loop);
+    loop_run(r.local.loop);
+    auto_free char *folder = mem_printf("%s/%s", ecs_tasks_folder(r.tasks), id);
+    cr_assert_null(shim_file_read(folder, "spec.json", 1 << 20, NULL, NULL), "it was started");
+    close_rig(&r);
+    open_rig(&r);
+    cr_assert_null(ecs_tasks_find(r.tasks, id));
+    end(&r);
+}
