@@ -109,6 +109,13 @@ int redis_server_bounce(struct redis_server *r, struct error *err)
     return program_restart(r->program, err) < 0 ? -1 : await(r, err);
 }
 
+int redis_server_mend(struct redis_server *r, struct error *err)
+{
+    if (!program_running(r->program) && program_restart(r->program, err) < 0)
+        return -1;
+    return await(r, err);
+}
+
 void redis_server_free(struct redis_server *r)
 {
     if (!r)

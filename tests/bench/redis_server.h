@@ -15,6 +15,8 @@ struct redis_server *redis_server_start(const char *dir, bool cluster, struct er
 int redis_server_port(const struct redis_server *r);
 /* kill -9, and again on the same port with what is on the disk; waits until it serves. */
 int redis_server_bounce(struct redis_server *r, struct error *err) CHECKED;
+/* Again where it has ended by itself, as it does on a full disk; waits until it serves. */
+int redis_server_mend(struct redis_server *r, struct error *err) CHECKED;
 void redis_server_free(struct redis_server *r); /* takes NULL */
 
 #endif

@@ -1,7 +1,8 @@
 /* chaos: a storm over the whole product that follows from its seed, and the checker's word on it.
  *
- * Workflows of every kind are posted while programs die, Redis dies, answers are lost, calls are
- * throttled, events are lost, doubled and late, the network is bad and tasks are struck down. Then
+ * Workflows of every kind are posted while programs die, Redis dies, disks are full, answers are
+ * lost, calls are throttled, events are lost, doubled and late, the network is slow, still, half
+ * open or cut on every road, and tasks are struck down. Then
  * it grows calm; everything is asked for its end, and chaos_check (a program that knows nothing of
  * this one) reads what was seen. Exit status 0 only where it found nothing. */
 #include <errno.h>
@@ -114,8 +115,7 @@ static int perform(struct storm *s, struct act *act, int64_t now_ms, struct erro
 static int calm(struct storm *s, struct error *err)
 {
     auto_answer struct api_answer a = { 0 };
-    relay_calm(s->cast.relay);
-    if (cast_revive_all(&s->cast, err) < 0)
+    if (cast_calm(&s->cast, err) < 0)
         return -1;
     return api_send(s->cast.local, "DELETE", "/_local/faults", NULL, NULL, &a, err);
 }
@@ -135,6 +135,8 @@ static int blow(struct storm *s, int64_t duration_ms, struct error *err)
         }
         if (!act && is_calm)
             return 0;
+        if (cast_tend(&s->cast, err) < 0)
+            return -1;
         if (!is_calm && gust < s->weather.count && s->weather.gusts[gust].at_ms <= now) {
             if (weather_blow(&s->weather.gusts[gust++], &s->cast, s->orders, err) < 0)
                 return -1;
@@ -230,16 +232,25 @@ static int prepare(struct storm *s, const struct args *a, struct error *err)
     if (!s->orders)
         return error_set_errno(err, errno, "%s", orders);
     draw(s, a);
-    return cast_start(&s->cast, a->bin_dir, s->folder, (uint64_t)a->seed, err);
+    struct error why;
+    const struct cast_options o = { .bin_dir = a->bin_dir,
+                                    .folder = s->folder,
+                                    .seed = (uint64_t)a->seed,
+                                    .disks = small_disk_possible(&why) == 0 };
+    if (!o.disks)
+        printf("  skipped: full disks: %s\n", why.msg);
+    return cast_start(&s->cast, &o, err);
 }
 
-static void count_gusts(const struct weather *w)
+/* So that one sees that the weather was felt. */
+static void print_felt(const struct cast *c)
 {
-    unsigned n[4] = { 0 };
-    for (size_t i = 0; i < w->count; i++)
-        n[w->gusts[i].kind]++;
-    printf("  %u programs and %u times Redis killed, %u faults ordered\n", n[GUST_KILL],
-           n[GUST_REDIS], n[GUST_FAULT]);
+    unsigned broken = 0;
+    for (int i = 0; i < CAST_ROADS; i++)
+        broken += relay_broken(c->relays[i]);
+    printf("  %u connections broken; local-aws ended %u times on a full disk, receivers %u times "
+           "at their start without Redis\n",
+           broken, c->ended[CAST_LOCAL_AWS], c->ended[CAST_RECEIVER_A] + c->ended[CAST_RECEIVER_B]);
 }
 
 static int run(const struct args *a, int *found, struct error *err)
@@ -253,12 +264,15 @@ static int run(const struct args *a, int *found, struct error *err)
     fflush(stdout);
     int rc = prepare(&s, a, err);
     if (rc == 0)
-        count_gusts(&s.weather);
+        weather_print(&s.weather);
     if (rc == 0 && (rc = blow(&s, a->seconds * 1000, err)) == 0)
         rc = collect(&s, err);
     if (rc == 0)
+        print_felt(&s.cast);
+    if (rc == 0)
         *found = check(a->checker, s.folder);
-    if (cast_stop(&s.cast) < 0 && rc == 0)
+    bool keep = a->keep || rc < 0 || (*found && s.plant == PLANT_NONE);
+    if (cast_stop(&s.cast, keep) < 0 && rc == 0)
         rc = error_set(err, ERR_INTERNAL, 0, "a program did not stop cleanly");
     if (s.orders)
         fclose(s.orders);
@@ -267,7 +281,8 @@ static int run(const struct args *a, int *found, struct error *err)
     free(s.posted);
     free(s.acts);
     weather_release(&s.weather);
-    if (s.folder && (a->keep || rc < 0 || (*found && s.plant == PLANT_NONE)))
+    keep = keep || rc < 0;
+    if (s.folder && keep)
         printf("  everything is kept in %s\n", s.folder);
     else if (s.folder && folder_remove(s.folder, err) < 0)
         rc = -1;

@@ -14,6 +14,15 @@
     " -H 'Content-Type: application/json' -d \"$2\"); case $c in 2??|40?|41?) break;; esac;"       \
     " sleep 0.3; done; say reported $1 $c; }; "
 
+/* callback-run starts it without its input where that does not come in some seconds. */
+#define INPUT                                                                                      \
+    "f=$CALLBACK_INPUT_FILE; while [ -z \"$f\" ]; do f=$m.input; curl -sf -m 10 -o \"$f\""         \
+    " -H \"Authorization: Bearer $CALLBACK_TOKEN\" \"$CALLBACK_URL/input\" || { f=; sleep 0.3; };" \
+    " done; "
+
+/* The start's ends those whose task never starts and whose event of that is lost. */
+#define LIMITS "\"timeoutSeconds\":900,\"startTimeoutSeconds\":150"
+
 static const struct {
     const char *name, *pattern;
     const char *definition; /* NULL: the default, with callback-run */
@@ -24,52 +33,49 @@ static const struct {
 } kinds[JOB_KINDS] = {
     [JOB_OK] = { "ok", "callback", NULL, 30, 100, 900,
                  "sleep $work; say end; echo \"{\\\"key\\\":\\\"$key\\\",\\\"value\\\":$value}\"",
-                 "\"timeoutSeconds\":900" },
+                 LIMITS },
     [JOB_SLOW] = { "slow", "callback", NULL, 8, 4000, 8000,
                    "sleep $work; say end; echo \"{\\\"key\\\":\\\"$key\\\",\\\"value\\\":$value}\"",
-                   "\"timeoutSeconds\":900,\"heartbeatSeconds\":15" },
+                   LIMITS ",\"heartbeatSeconds\":15" },
     [JOB_INPUT] = { "input", "callback", NULL, 6, 50, 200,
-                    "sleep $work; say end; cat \"$CALLBACK_INPUT_FILE\"",
-                    "\"timeoutSeconds\":900" },
+                    "sleep $work; " INPUT "say end; cat \"$f\"", LIMITS },
     [JOB_BIG] = { "big", "callback", NULL, 3, 50, 200,
                   "sleep $work; say end; printf '{\"key\":\"%s\",\"value\":%d,\"text\":\"' $key "
                   "$value;"
                   " head -c 100000 /dev/zero | tr '\\0' x; echo '\"}'",
-                  "\"timeoutSeconds\":900" },
+                  LIMITS },
     [JOB_CURL] = { "curl", "callback", "plain", 12, 50, 900,
                    POST "sleep $work; say end;"
                         " post success \"{\\\"key\\\":\\\"$key\\\",\\\"value\\\":$value}\"",
-                   "\"timeoutSeconds\":900" },
+                   LIMITS },
     [JOB_RETRY] = { "retry", "callback", NULL, 6, 50, 200,
                     "sleep $work; [ $(grep -c ^begin \"$m\") -ge 2 ] || exit 9; say end;"
                     " echo \"{\\\"key\\\":\\\"$key\\\",\\\"value\\\":$value}\"",
-                    "\"timeoutSeconds\":900,\"retry\":{\"maxAttempts\":4,\"firstDelaySeconds\":1,"
-                    "\"retryOn\":[\"*\"]}" },
-    [JOB_EXIT] = { "exit", "callback", NULL, 8, 50, 900, "sleep $work; say end; exit 7",
-                   "\"timeoutSeconds\":900" },
+                    LIMITS ",\"retry\":{\"maxAttempts\":4,\"firstDelaySeconds\":1,"
+                           "\"retryOn\":[\"*\"]}" },
+    [JOB_EXIT] = { "exit", "callback", NULL, 8, 50, 900, "sleep $work; say end; exit 7", LIMITS },
     [JOB_SIGNAL] = { "signal", "callback", NULL, 4, 50, 200, "sleep $work; say end; kill -TERM $$",
-                     "\"timeoutSeconds\":900" },
+                     LIMITS },
     [JOB_OWN] = { "own", "callback", "plain", 5, 50, 200,
                   POST
                   "sleep $work; say end; post failure"
                   " \"{\\\"errorType\\\":\\\"Chaos.Own\\\",\\\"errorMessage\\\":\\\"$key\\\"}\"",
-                  "\"timeoutSeconds\":900" },
+                  LIMITS },
     [JOB_SILENT] = { "silent", "callback", "plain", 4, 50, 200, "sleep $work; say end",
                      "\"timeoutSeconds\":40" },
     [JOB_HANG] = { "hang", "callback", "plain", 2, 50, 200,
                    POST "post heartbeat '{}'; say beat; sleep 900",
-                   "\"timeoutSeconds\":900,\"heartbeatSeconds\":6,\"retry\":{\"maxAttempts\":1}" },
+                   LIMITS ",\"heartbeatSeconds\":6,\"retry\":{\"maxAttempts\":1}" },
     [JOB_STOP] = { "stop", "callback", NULL, 4, 500, 5000, "sleep 900", "\"timeoutSeconds\":1800" },
-    [JOB_SYNC] = { "sync", "sync", "plain", 5, 50, 900, "sleep $work; say end",
-                   "\"timeoutSeconds\":900" },
+    [JOB_SYNC] = { "sync", "sync", "plain", 5, 50, 900, "sleep $work; say end", LIMITS },
     [JOB_SYNCEXIT] = { "sync-exit", "sync", "plain", 3, 50, 900, "sleep $work; say end; exit 7",
-                       "\"timeoutSeconds\":900" },
+                       LIMITS },
     [JOB_BATCH] = { "batch", "batch", NULL, 4, 50, 900,
                     "sleep $work; say end; [ $CHAOS_INDEX != 2 ] || exit 7;"
                     " echo "
                     "\"{\\\"key\\\":\\\"$key\\\",\\\"value\\\":$value,\\\"index\\\":$CHAOS_INDEX}"
                     "\"",
-                    "\"timeoutSeconds\":900,\"toleratedFailures\":5,\"maxConcurrency\":3" },
+                    LIMITS ",\"toleratedFailures\":5,\"maxConcurrency\":3" },
     [JOB_SAMPLE] = { "sample", "callback", NULL, 4, 0, 1, NULL, NULL },
 };
 

@@ -7,6 +7,7 @@
 #include "shared/aws/lambda_client.h"
 
 #define CLUSTER  "local"
+#define NETWORK  "{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-local\"]}}"
 #define LIMIT_MS 60000
 #define PAUSE_MS 50
 
@@ -49,7 +50,7 @@ void plant_before(enum plant plant, struct cast *c, const struct posted *p)
 {
     auto_free char *part = mem_printf("\"key\":\"%s\"", p->job.key);
     if (plant == PLANT_LOST_REPORT)
-        relay_swallow(c->relay, part);
+        relay_swallow(c->relays[ROAD_REPORTS], part);
 }
 
 /* The callback's id from the history, the caller's; NULL where there is none yet. */
@@ -117,10 +118,14 @@ static int run_again(struct cast *c, const struct posted *p, const char *script,
     if (script)
         json_object_array_put_idx(command, 2, json_object_new_string(script));
     auto_json struct json_object *request = json_object_new_object();
+    struct json_object *network = NULL;
+    if (json_parse_str(NETWORK, &network, err) < 0)
+        return -1;
     json_add_str(request, "cluster", CLUSTER);
     json_add_str(request, "taskDefinition", script ? "plain" : "job");
     json_add_str(request, "launchType", "FARGATE");
     json_add_str(request, "clientToken", "planted");
+    json_add(request, "networkConfiguration", network);
     json_add(request, "overrides", json_object_get(overrides));
     return ecs_run_task(c->aws, json_text(request, NULL), &answer, err);
 }

@@ -14,43 +14,43 @@
 
 #include "shared/base/clock.h"
 #include "tests/chaos/dice.h"
+#include "tests/chaos/relay_link.h"
 
 #define LINKS_MAX   1024
 #define TARGETS_MAX 4
 #define PAUSE_MS    50
-#define CHUNK       16384
 #define LATE_MS     400
-#define SEND_MS     2000
 
-#define CUT_REQUEST 2 /* percent of connections: each way to suffer */
+#define CUT_REQUEST 2 /* percent of a fickle road's connections: each way to suffer */
 #define CUT_ANSWER  3
 #define LATE        8
-
-enum fate {
-    FATE_NONE,
-    FATE_CUT_REQUEST, /* the first bytes of a request go on, the rest does not */
-    FATE_CUT_ANSWER,  /* the request goes on whole, its answer does not come back */
-    FATE_LATE         /* each piece comes late */
-};
-
-struct link {
-    int client, server; /* -1: closed */
-    enum fate fate;
-    int64_t later_ms; /* nothing is passed on before */
-};
+#define RESET       50 /* percent of the pieces of answers in such weather */
 
 struct relay {
     int listener;
     int targets[TARGETS_MAX];
     size_t target_count;
-    struct dice dice;
+    bool fickle;
     pthread_t thread;
     atomic_bool stop, calm;
-    atomic_uint swallowed;
-    pthread_mutex_t lock; /* guards `swallow` */
+    atomic_uint broken;
+    pthread_mutex_t lock;
+    /* Under lock. */
     char *swallow;
-    struct link links[LINKS_MAX];
+    struct relay_weather weather;
+    int64_t until_ms;
+    /* The thread's alone. */
+    struct dice dice;
+    struct link links[LINKS_MAX]; /* the first `count` are open */
+    size_t count;
+    struct relay_weather now; /* the weather of this round */
+    struct pollfd fds[1 + 2 * LINKS_MAX];
 };
+
+static int64_t now_ms(void)
+{
+    return clock_mono_ms(clock_system());
+}
 
 static struct sockaddr_in address(int port)
 {
@@ -59,11 +59,7 @@ static struct sockaddr_in address(int port)
     return a;
 }
 
-static void close_link(struct link *l)
-{
-    mem_close_fd(&l->client);
-    mem_close_fd(&l->server);
-}
+/* ---- connections ------------------------------------------------------------------------------*/
 
 /* One of the targets that answer, -1 where none does. */
 static int connect_target(struct relay *r)
@@ -81,10 +77,10 @@ static int connect_target(struct relay *r)
     return -1;
 }
 
-static enum fate draw(struct relay *r)
+static enum link_fate draw(struct relay *r)
 {
     unsigned at = dice_below(&r->dice, 100);
-    if (atomic_load(&r->calm))
+    if (!r->fickle || atomic_load(&r->calm))
         return FATE_NONE;
     if (at < CUT_REQUEST)
         return FATE_CUT_REQUEST;
@@ -96,93 +92,133 @@ static enum fate draw(struct relay *r)
 static void take_connection(struct relay *r)
 {
     int client = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC), on = 1;
-    struct link *l = NULL;
-    for (size_t i = 0; i < LINKS_MAX && !l; i++)
-        if (r->links[i].client < 0)
-            l = &r->links[i];
     if (client < 0)
         return;
-    int server = l ? connect_target(r) : -1;
+    int server = r->count < LINKS_MAX ? connect_target(r) : -1;
     if (server < 0) {
         close(client);
         return;
     }
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    *l = (struct link){ .client = client, .server = server, .fate = draw(r) };
+    r->links[r->count++] = link_of(client, server, draw(r));
 }
 
-static bool send_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-        struct pollfd room = { fd, POLLOUT, 0 };
-        if (sent < 0 && errno == EAGAIN && poll(&room, 1, SEND_MS) == 0)
-            return false;
-        if (sent < 0 && errno != EINTR && errno != EAGAIN)
-            return false;
-        if (sent > 0) {
-            bytes += sent;
-            n -= (size_t)sent;
-        }
-    }
-    return true;
-}
+/* ---- pieces -----------------------------------------------------------------------------------*/
 
 /* Answers in the receiver's place where the request is the one to swallow. */
-static bool swallows(struct relay *r, const struct link *l, const char *bytes, size_t n)
+static bool swallows(struct relay *r, const struct link *l)
 {
     static const char accepted[] = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"
                                    "Content-Length: 20\r\nConnection: close\r\n\r\n"
                                    "{\"state\":\"accepted\"}";
+    const struct link_piece *p = &l->pieces[LINK_CLIENT];
     pthread_mutex_lock(&r->lock);
-    bool wanted = r->swallow && memmem(bytes, n, r->swallow, strlen(r->swallow)) &&
-                  memmem(bytes, n, "/success ", 9);
+    bool wanted = r->swallow && memmem(p->bytes, p->n, r->swallow, strlen(r->swallow)) &&
+                  memmem(p->bytes, p->n, "/success ", 9);
     pthread_mutex_unlock(&r->lock);
     if (!wanted)
         return false;
-    atomic_fetch_add(&r->swallowed, 1);
-    (void)send_all(l->client, accepted, sizeof(accepted) - 1);
+    (void)!send(l->fds[LINK_CLIENT], accepted, sizeof(accepted) - 1, MSG_NOSIGNAL);
     return true;
 }
 
-static void pass(struct relay *r, struct link *l, bool from_server)
+static int64_t delay_of(struct relay *r, const struct link *l, size_t n)
 {
-    char bytes[CHUNK];
-    ssize_t n = recv(from_server ? l->server : l->client, bytes, sizeof(bytes), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    int64_t delay = l->fate == FATE_LATE ? dice_below(&r->dice, LATE_MS) : 0;
+    if (r->now.kind == RELAY_SLOW)
+        delay += r->now.delay_ms + dice_below(&r->dice, r->now.jitter_ms + 1);
+    if (r->now.kind == RELAY_NARROW)
+        delay += (int64_t)n * 1000 / r->now.bytes_per_s;
+    return delay;
+}
+
+/* Half of the piece still goes on. */
+static bool breaks_off(struct relay *r, const struct link *l, enum link_end from)
+{
+    return (from == LINK_CLIENT && l->fate == FATE_CUT_REQUEST) ||
+           (from == LINK_SERVER && r->now.kind == RELAY_RESET && dice_hit(&r->dice, RESET));
+}
+
+static void pass(struct relay *r, struct link *l, enum link_end from)
+{
+    struct link_piece *p = &l->pieces[from];
+    if (!link_take(l, from))
         return;
-    if (n <= 0 || (from_server && l->fate == FATE_CUT_ANSWER) ||
-        (!from_server && swallows(r, l, bytes, (size_t)n))) {
-        close_link(l);
-        return;
+    if ((from == LINK_SERVER && l->fate == FATE_CUT_ANSWER) ||
+        (from == LINK_CLIENT && swallows(r, l))) {
+        link_close(l);
+        atomic_fetch_add(&r->broken, 1);
+    } else if (breaks_off(r, l, from)) {
+        p->n /= 2;
+        link_give(l, from);
+        link_reset(l);
+        atomic_fetch_add(&r->broken, 1);
+    } else {
+        int64_t delay = delay_of(r, l, p->n);
+        p->due_ms = now_ms() + delay;
+        if (delay == 0)
+            link_give(l, from);
     }
-    bool cut = !from_server && l->fate == FATE_CUT_REQUEST;
-    if (!send_all(from_server ? l->client : l->server, bytes, cut ? (size_t)n / 2 : (size_t)n) ||
-        cut)
-        close_link(l);
-    if (l->fate == FATE_LATE)
-        l->later_ms = clock_mono_ms(clock_system()) + dice_below(&r->dice, LATE_MS);
+}
+
+/* ---- a round ----------------------------------------------------------------------------------*/
+
+static void look_at_weather(struct relay *r, int64_t now)
+{
+    pthread_mutex_lock(&r->lock);
+    r->now = now < r->until_ms ? r->weather : (struct relay_weather){ .kind = RELAY_CLEAR };
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void forget_closed(struct relay *r)
+{
+    for (size_t i = 0; i < r->count;)
+        if (link_open(&r->links[i]))
+            i++;
+        else
+            r->links[i] = r->links[--r->count];
+}
+
+/* How long to wait for something; fds[0] is the listener, two for each link follow. */
+static int expect(struct relay *r, int64_t now)
+{
+    bool still = r->now.kind == RELAY_STILL;
+    int64_t wait = PAUSE_MS;
+    r->fds[0] = (struct pollfd){ still ? -1 : r->listener, POLLIN, 0 };
+    for (size_t i = 0; i < r->count; i++) {
+        const struct link *l = &r->links[i];
+        for (int end = LINK_CLIENT; end <= LINK_SERVER; end++) {
+            const struct link_piece *p = &l->pieces[end];
+            short events = link_events(l, (enum link_end)end, now, still);
+            r->fds[1 + 2 * i + (size_t)end] =
+                (struct pollfd){ events ? l->fds[end] : -1, events, 0 };
+            if (!still && p->n > 0 && p->due_ms > now && p->due_ms - now < wait)
+                wait = p->due_ms - now;
+        }
+    }
+    return (int)wait;
 }
 
 static void serve_once(struct relay *r)
 {
-    static _Thread_local struct pollfd fds[1 + 2 * LINKS_MAX];
-    int64_t now = clock_mono_ms(clock_system());
-    fds[0] = (struct pollfd){ r->listener, POLLIN, 0 };
-    for (size_t i = 0; i < LINKS_MAX; i++) {
-        bool late = r->links[i].later_ms > now;
-        fds[1 + 2 * i] = (struct pollfd){ late ? -1 : r->links[i].client, POLLIN, 0 };
-        fds[2 + 2 * i] = (struct pollfd){ late ? -1 : r->links[i].server, POLLIN, 0 };
-    }
-    if (poll(fds, ARRAY_LEN(fds), PAUSE_MS) <= 0)
+    look_at_weather(r, now_ms());
+    for (size_t i = 0; r->now.kind == RELAY_LOST && i < r->count; i++)
+        if (link_lose(&r->links[i]))
+            atomic_fetch_add(&r->broken, 1);
+    forget_closed(r);
+    size_t count = r->count;
+    int wait = expect(r, now_ms());
+    if (poll(r->fds, (nfds_t)(1 + 2 * count), wait) <= 0)
         return;
-    for (size_t i = 0; i < LINKS_MAX; i++) {
-        if (fds[1 + 2 * i].revents)
-            pass(r, &r->links[i], false);
-        if (fds[2 + 2 * i].revents && r->links[i].server >= 0)
-            pass(r, &r->links[i], true);
-    }
-    if (fds[0].revents)
+    for (size_t i = 0; i < count; i++)
+        for (int end = LINK_CLIENT; end <= LINK_SERVER; end++) {
+            short events = r->fds[1 + 2 * i + (size_t)end].revents;
+            if (events & POLLOUT)
+                link_give(&r->links[i], (enum link_end) !end);
+            if (events & (POLLIN | POLLHUP | POLLERR))
+                pass(r, &r->links[i], (enum link_end)end);
+        }
+    if (r->fds[0].revents)
         take_connection(r);
 }
 
@@ -194,23 +230,23 @@ static void *serve(void *arg)
     return NULL;
 }
 
-struct relay *relay_start(int port, const int *targets, size_t target_count, uint64_t seed,
-                          struct error *err)
+/* ---- life -------------------------------------------------------------------------------------*/
+
+struct relay *relay_start(const struct relay_options *o, struct error *err)
 {
     struct relay *r = mem_alloc(sizeof(*r));
-    struct sockaddr_in at = address(port);
+    struct sockaddr_in at = address(o->port);
     int on = 1;
-    r->dice.state = seed;
-    r->target_count = target_count < TARGETS_MAX ? target_count : TARGETS_MAX;
-    memcpy(r->targets, targets, r->target_count * sizeof(*targets));
-    for (size_t i = 0; i < LINKS_MAX; i++)
-        r->links[i].client = r->links[i].server = -1;
+    r->dice.state = o->seed;
+    r->fickle = o->fickle;
+    r->target_count = o->target_count < TARGETS_MAX ? o->target_count : TARGETS_MAX;
+    memcpy(r->targets, o->targets, r->target_count * sizeof(*o->targets));
     pthread_mutex_init(&r->lock, NULL);
     r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(r->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (r->listener < 0 || bind(r->listener, (struct sockaddr *)&at, sizeof(at)) < 0 ||
         listen(r->listener, 512) < 0) {
-        error_set_errno(err, errno, "the relay cannot listen on port %d", port);
+        error_set_errno(err, errno, "the relay cannot listen on port %d", o->port);
     } else if (pthread_create(&r->thread, NULL, serve, r) != 0) {
         error_set(err, ERR_INTERNAL, 0, "no thread for the relay");
     } else {
@@ -222,9 +258,19 @@ struct relay *relay_start(int port, const int *targets, size_t target_count, uin
     return NULL;
 }
 
+void relay_weather(struct relay *r, const struct relay_weather *w)
+{
+    pthread_mutex_lock(&r->lock);
+    r->weather = *w;
+    r->until_ms = now_ms() + w->for_ms;
+    pthread_mutex_unlock(&r->lock);
+}
+
 void relay_calm(struct relay *r)
 {
+    const struct relay_weather clear = { .kind = RELAY_CLEAR };
     atomic_store(&r->calm, true);
+    relay_weather(r, &clear);
 }
 
 void relay_swallow(struct relay *r, const char *url_part)
@@ -235,9 +281,9 @@ void relay_swallow(struct relay *r, const char *url_part)
     pthread_mutex_unlock(&r->lock);
 }
 
-unsigned relay_swallowed(struct relay *r)
+unsigned relay_broken(struct relay *r)
 {
-    return atomic_load(&r->swallowed);
+    return atomic_load(&r->broken);
 }
 
 void relay_stop(struct relay *r)
@@ -246,8 +292,8 @@ void relay_stop(struct relay *r)
         return;
     atomic_store(&r->stop, true);
     pthread_join(r->thread, NULL);
-    for (size_t i = 0; i < LINKS_MAX; i++)
-        close_link(&r->links[i]);
+    for (size_t i = 0; i < r->count; i++)
+        link_close(&r->links[i]);
     mem_close_fd(&r->listener);
     pthread_mutex_destroy(&r->lock);
     free(r->swallow);

@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
-#define EVERY_MS  900 /* on average one gust in this time */
+#define EVERY_MS  700 /* on average one gust in this time */
 #define OUTAGE_MS 4000
+#define FULL_MS   3000
+#define STILL_MS  6000 /* longer than a receiver waits for Redis */
 
 static const char *const lossy[] = {
     "RunTask",
@@ -82,6 +84,28 @@ static void draw_outage(struct weather *w, struct dice *d, int64_t at_ms, enum c
     add(w, at_ms + 100 + dice_below(d, OUTAGE_MS), GUST_REVIVE)->part = part;
 }
 
+/* What goes wrong on the roads. */
+static void draw_net(struct gust *g, struct dice *d)
+{
+    static const enum relay_weather_kind kinds[] = { RELAY_SLOW,  RELAY_SLOW, RELAY_NARROW,
+                                                     RELAY_STILL, RELAY_LOST, RELAY_RESET };
+    g->road = (enum cast_road)dice_below(d, CAST_ROADS);
+    g->net.kind = kinds[dice_below(d, ARRAY_LEN(kinds))];
+    g->net.for_ms = 500 + dice_below(d, STILL_MS);
+    g->net.delay_ms = 5 + dice_below(d, 150);
+    g->net.jitter_ms = dice_below(d, 300);
+    g->net.bytes_per_s = 5000 + dice_below(d, 100000);
+    if (g->net.kind == RELAY_LOST) /* it outlives its weather by far */
+        g->net.for_ms = 200 + dice_below(d, 1000);
+}
+
+static void draw_full(struct weather *w, struct dice *d, int64_t at_ms)
+{
+    enum cast_disk disk = dice_hit(d, 40) ? DISK_REDIS : DISK_STATE;
+    add(w, at_ms, GUST_FULL)->disk = disk;
+    add(w, at_ms + 500 + dice_below(d, FULL_MS), GUST_ROOM)->disk = disk;
+}
+
 static int by_time(const void *a, const void *b)
 {
     const struct gust *x = a, *y = b;
@@ -93,15 +117,19 @@ void weather_draw(struct weather *w, struct dice *d, int64_t duration_ms)
     *w = (struct weather){ 0 };
     for (int64_t at = 1000; at < duration_ms; at += dice_below(d, 2 * EVERY_MS)) {
         unsigned kind = dice_below(d, 100);
-        if (kind < 8)
+        if (kind < 6)
             draw_outage(w, d, at, CAST_RECEIVER_A);
-        else if (kind < 16)
+        else if (kind < 12)
             draw_outage(w, d, at, CAST_RECEIVER_B);
-        else if (kind < 22)
+        else if (kind < 17)
             draw_outage(w, d, at, CAST_LOCAL_AWS);
-        else if (kind < 27)
+        else if (kind < 21)
             add(w, at, GUST_REDIS);
-        else if (kind < 45)
+        else if (kind < 28)
+            draw_full(w, d, at);
+        else if (kind < 55)
+            draw_net(add(w, at, GUST_NET), d);
+        else if (kind < 68)
             draw_strike(add(w, at, GUST_FAULT), d);
         else
             add(w, at, GUST_FAULT)->fault = draw_fault(d);
@@ -115,6 +143,20 @@ void weather_release(struct weather *w)
         free(w->gusts[i].fault);
     free(w->gusts);
     *w = (struct weather){ 0 };
+}
+
+void weather_print(const struct weather *w)
+{
+    unsigned gusts[GUST_KINDS] = { 0 }, nets[RELAY_WEATHERS] = { 0 };
+    for (size_t i = 0; i < w->count; i++) {
+        gusts[w->gusts[i].kind]++;
+        nets[w->gusts[i].net.kind]++;
+    }
+    printf("  %u programs and %u times Redis killed, %u times a disk full, %u faults ordered\n"
+           "  roads: %u times slow, %u narrow, %u still, %u half open, %u with resets\n",
+           gusts[GUST_KILL], gusts[GUST_REDIS], gusts[GUST_FULL], gusts[GUST_FAULT],
+           nets[RELAY_SLOW], nets[RELAY_NARROW], nets[RELAY_STILL], nets[RELAY_LOST],
+           nets[RELAY_RESET]);
 }
 
 /* An order that finds local-aws down is no order. */
@@ -141,9 +183,18 @@ int weather_blow(const struct gust *g, struct cast *c, FILE *orders, struct erro
     case GUST_REVIVE:
         return cast_revive(c, g->part, err);
     case GUST_REDIS:
-        return redis_server_bounce(c->redis, err);
+        return cast_bounce_redis(c, err);
     case GUST_FAULT:
         return order(g, c, orders, err);
+    case GUST_NET:
+        relay_weather(c->relays[g->road], &g->net);
+        return 0;
+    case GUST_FULL:
+        return cast_fill(c, g->disk, err);
+    case GUST_ROOM:
+        return cast_room(c, g->disk, err);
+    case GUST_KINDS:
+        break;
     }
     return 0;
 }
