@@ -39,7 +39,7 @@ struct receiver {
     struct httpd *http;
 };
 
-/* Two connections to a store that several may share, which the writer uses in turn. */
+/* Several connections to a store that several may share, which the writer uses in turn. */
 static size_t open_stores(const struct config *cfg, struct store *stores[WRITER_STORES],
                           struct error *err)
 {

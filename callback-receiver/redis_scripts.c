@@ -2,7 +2,7 @@
 
 #define PRELUDE                                                                                    \
     "local p, call = KEYS[1], redis.call\n"                                                        \
-    "local work, group = p..'work', 'receivers'\n"
+    "local work, group = p..'work', '" REDIS_GROUP "'\n"
 
 #define CLOCK                                                                                      \
     "local function clock()\n"                                                                     \
@@ -53,51 +53,26 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "redis.pcall('XGROUP', 'CREATE', work, group, '0', 'MKSTREAM')\n" /* it may be there */
     "return ''\n",
 
-    [REDIS_COMMIT] = PRELUDE UNQUEUE NEXT_DUE
-    "local n, at = tonumber(ARGV[3]), 3\n"
-    "local function arg() at = at + 1 return ARGV[at] end\n"
+    [REDIS_COMMIT] = PRELUDE NEXT_DUE
+    "local n, at = tonumber(ARGV[3]), 4\n"
     "if ARGV[1] ~= '' and call('GET', p..'leader') ~= ARGV[1] then return { 2 } end\n"
     "for i = 1, n do\n"
-    "  local key, v = p..'r:'..arg(), arg()\n"
-    "  if (call('HGET', key, 'v') or '0') ~= v then return { 1 } end\n"
+    "  if (call('HGET', ARGV[at], 'v') or '0') ~= ARGV[at + 1] then return { 1 } end\n"
+    "  at = at + 2\n"
     "end\n"
-    "local function index(name, id, ms)\n"
-    "  if ms == '0' then call('ZREM', p..name, id)\n"
-    "  elseif ms ~= '' then call('ZADD', p..name, ms, id) end\n"
+    "while ARGV[at] ~= '0' do\n"
+    "  local last = at + ARGV[at]\n"
+    "  call(ARGV[at + 1], p..ARGV[at + 2], unpack(ARGV, at + 3, last))\n"
+    "  at = last + 1\n"
     "end\n"
+    "at = at + 1\n"
     "for i = 1, n do\n"
-    "  local id, v = ARGV[2 + 2 * i], ARGV[3 + 2 * i]\n"
-    "  local key = p..'r:'..id\n"
-    "  local set = { 'v', string.format('%d', v + 1), 'r', arg() }\n"
-    "  local old, new, created = arg(), arg(), arg()\n"
-    "  if old ~= new then\n"
-    "    if old ~= '0' then call('ZREM', p..'state:'..old, id) end\n"
-    "    call('ZADD', p..'state:'..new, created, id)\n"
+    "  local key, last, id = ARGV[2 + 2 * i], at + ARGV[at], ARGV[at + 1]\n"
+    "  if id == '' then call('HSET', key, unpack(ARGV, at + 2, last))\n"
+    "  else\n"
+    "    call('HSET', key, 'q', call('XADD', work, '*', 'id', id), unpack(ARGV, at + 2, last))\n"
     "  end\n"
-    "  index('judge', id, arg())\n"
-    "  index('expires', id, arg())\n"
-    "  index('beat', id, arg())\n"
-    "  index('reported', id, arg())\n"
-    "  local queue, due = arg(), arg()\n"
-    "  if queue == 'l' then call('ZADD', p..'due', due, id)\n"
-    "  elseif queue ~= 'n' then\n"
-    "    local q = old == '2' and unqueue(key)\n" /* only what is accepted has an entry */
-    "    if queue == 's' then call('ZADD', p..'due', due, id)\n"
-    "    elseif old == '2' then call('ZREM', p..'due', id) end\n"
-    "    if queue == 'q' then\n"
-    "      set[#set + 1] = 'q'\n"
-    "      set[#set + 1] = call('XADD', work, '*', 'id', id)\n"
-    "    elseif q then call('HDEL', key, 'q') end\n"
-    "  end\n"
-    "  for k = 1, tonumber(arg()) do\n"
-    "    local f, payload = arg(), arg()\n"
-    "    if string.sub(f, 1, 1) == '-' then call('HDEL', key, string.sub(f, 2))\n"
-    "    else\n"
-    "      set[#set + 1] = f\n"
-    "      set[#set + 1] = payload\n"
-    "    end\n"
-    "  end\n"
-    "  call('HSET', key, unpack(set))\n"
+    "  at = last + 1\n"
     "end\n"
     "return { 0, ARGV[2] ~= '' and next_due(ARGV[2]) or '0' }\n",
 
@@ -113,13 +88,14 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "    call('HINCRBY', key, 'v', 1)\n"
     "  end\n"
     "end\n"
-    "local out = { '0' }\n"
+    "local out, due = { '0' }, {}\n"
     "local got = limit > 0 and\n"
     "  call('XREADGROUP', 'GROUP', group, me, 'COUNT', limit, 'STREAMS', work, '>')\n"
     "for _, e in ipairs(got and got[1][2] or {}) do\n"
     "  local id = e[2][2]\n"
     "  if call('HGET', p..'r:'..id, 'q') == e[1] then\n"
-    "    call('ZADD', p..'due', ARGV[4], id)\n"
+    "    due[#due + 1] = ARGV[4]\n"
+    "    due[#due + 1] = id\n"
     "    out[#out + 1] = id\n"
     "    out[#out + 1] = e[1]\n"
     "  else\n"
@@ -127,7 +103,8 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "    call('XDEL', work, e[1])\n"
     "  end\n"
     "end\n"
-    "if #out == 1 then out[1] = next_due(now) end\n"
+    "if #due > 0 then call('ZADD', p..'due', unpack(due))\n"
+    "else out[1] = next_due(now) end\n"
     "return out\n",
 
     [REDIS_LEAD] = PRELUDE CLOCK NEXT_DUE

@@ -23,18 +23,19 @@
 #ifndef RECEIVER_REDIS_SCRIPTS_H
 #define RECEIVER_REDIS_SCRIPTS_H
 
-#define REDIS_PREFIX "{callbacks}:"
-#define REDIS_SCHEMA 1
+#define REDIS_PREFIX   "{callbacks}:"
+#define REDIS_SCHEMA   1
+#define REDIS_GROUP    "receivers"
+#define REDIS_NO_ENTRY "0-0" /* `q` of a callback that has left the queue */
 
 enum redis_script {
     /* NAME of a key that is of a type that is not ours, or "". Makes the group. */
     REDIS_CHECK,
-    /* fence, now ("" where the next due time is not asked), n, n times (id, version it was read
-     * with), n times (record, state before, state, created, judge, expires, beat, reported, queue,
-     * due, k, k times (field, payload, or "" with field -FIELD to drop it)). judge to reported: ms,
-     * "0" for none, "" for no change. queue: n no change, d off the queue, l leased until due, q
-     * due now, s due later. Returns {0, next due}; {1}: another has written one of them, {2}: fence
-     * is not the leader's: then nothing has happened. */
+    /* fence, now ("" where the next due time is not asked), n, n times (key, version it was read
+     * with), commands as (number of words, name, key behind the prefix, rest), "0", n times (number
+     * of words, id or "", fields of the hash with their values: where there is an id it goes into
+     * the queue, and its entry into the hash). Returns {0, next due}; {1}: another has written one
+     * of them, {2}: fence is not the leader's: then nothing has happened. */
     REDIS_COMMIT,
     /* receiver, now, limit, until when they are held for a commit. Moves what is due to `work` and
      * takes up to `limit` from there. Returns {next due where nothing was taken, id, entry, ...}.

@@ -1,6 +1,5 @@
 #include "callback-receiver/redis_slot.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +7,6 @@
 #include "callback-receiver/redis_record.h"
 #include "shared/base/mem.h"
 
-#define KEY_MAX     (sizeof(REDIS_PREFIX "r:") + TOKEN_PUBLIC_ID)
-#define NUMBER      24 /* bytes of a number as text */
-#define HEAD_ARGS   7  /* EVALSHA, sha, 1, prefix, fence, now, n */
-#define SLOT_ARGS   (13 + 2 * STORE_PAYLOADS)
-#define SLOT_NUMS   9
 #define TABLE_FIRST 64
 
 static void slot_free(struct redis_slot *slot)
@@ -66,6 +60,8 @@ struct redis_slot *redis_slots_of(struct redis_slots *s, const char *id)
         slot->c.state = CALLBACK_ABSENT;
         slot->c.callback_id[0] = '\0';
         snprintf(slot->id, sizeof(slot->id), "%s", id);
+        slot->key_len =
+            (size_t)snprintf(slot->key, sizeof(slot->key), REDIS_PREFIX "r:%s", slot->id);
         buf_init(&slot->judged, CALLBACK_JUDGED_MAX);
         s->all[s->count++] = slot;
         *at = s->count;
@@ -87,19 +83,22 @@ void redis_slot_drop(struct redis_slot *slot, enum store_payload kind)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static void send_load(struct redis_slot *slot, struct redis_conn *r)
+const char *redis_payload_field(enum store_payload kind)
 {
     static const char *const fields[STORE_PAYLOADS] = { "0", "1", "2" };
-    char key[KEY_MAX];
-    const char *argv[5 + STORE_PAYLOADS] = { "HMGET", key, "v", "r", "q" };
-    size_t lens[5 + STORE_PAYLOADS];
+    return fields[kind];
+}
+
+static void send_load(struct redis_slot *slot, struct redis_conn *r)
+{
+    const char *argv[5 + STORE_PAYLOADS] = { "HMGET", slot->key, "v", "r", "q" };
+    size_t lens[5 + STORE_PAYLOADS] = { 5, slot->key_len, 1, 1, 1 };
     int argc = 5;
-    snprintf(key, sizeof(key), REDIS_PREFIX "r:%s", slot->id);
-    for (size_t i = 0; i < STORE_PAYLOADS; i++)
-        if (slot->want & 1U << i)
-            argv[argc++] = fields[i];
-    for (int i = 0; i < argc; i++)
-        lens[i] = SIZE_MAX;
+    for (unsigned i = 0; i < STORE_PAYLOADS; i++)
+        if (slot->want & 1U << i) {
+            lens[argc] = 1;
+            argv[argc++] = redis_payload_field(i);
+        }
     redis_conn_send(r, argc, argv, lens);
 }
 
@@ -114,6 +113,14 @@ static int64_t expires_ms(const struct callback *c)
     return c->state == CALLBACK_DEAD && seen > over ? seen : over;
 }
 
+static void index_times(const struct callback *c, int64_t out[REDIS_INDEXES])
+{
+    out[REDIS_JUDGE] = c->judge_ms;
+    out[REDIS_EXPIRES] = expires_ms(c);
+    out[REDIS_BEAT] = c->beat_ms;
+    out[REDIS_REPORTED] = c->state == CALLBACK_ACCEPTED ? c->reported_ms : 0;
+}
+
 static int read_loaded(struct redis_slot *slot, struct error *err)
 {
     const redisReply *reply = slot->reply;
@@ -123,17 +130,17 @@ static int read_loaded(struct redis_slot *slot, struct error *err)
     const redisReply *version = reply->element[0], *record = reply->element[1],
                      *entry = reply->element[2];
     snprintf(slot->version, sizeof(slot->version), "%s", version->str ? version->str : "0");
-    snprintf(slot->entry, sizeof(slot->entry), "%s", entry->str ? entry->str : "");
+    bool queued = entry->str && strcmp(entry->str, REDIS_NO_ENTRY) != 0;
+    snprintf(slot->entry, sizeof(slot->entry), "%s", queued ? entry->str : "");
     if (record->str && redis_record_read(record->str, record->len, slot->id, &slot->c, err) < 0)
         return -1;
     const struct callback *c = &slot->c;
-    if (c->state != CALLBACK_ABSENT)
+    if (c->state != CALLBACK_ABSENT) {
         slot->before = (struct redis_before){ .state = c->state,
                                               .in_flight = c->in_flight,
-                                              .due_ms = c->due_ms,
-                                              .judge_ms = c->judge_ms,
-                                              .beat_ms = c->beat_ms,
-                                              .expires_ms = expires_ms(c) };
+                                              .due_ms = c->due_ms };
+        index_times(c, slot->before.index_ms);
+    }
     for (size_t i = 0; i < STORE_PAYLOADS; i++) {
         if (!(slot->want & 1U << i) || at >= reply->elements)
             continue;
@@ -167,166 +174,26 @@ int redis_slots_load(struct redis_slots *s, struct redis_conn *r, bool *again, s
     return rc;
 }
 
-/* ---- writing ------------------------------------------------------------------------------- */
+/* ---- what changes ---------------------------------------------------------------------------- */
 
-/* What the script does with its place in the queue. */
-static const char *queue_change(const struct redis_slot *slot)
+static enum redis_queue queue_change(const struct redis_slot *slot)
 {
     const struct callback *c = &slot->c;
     const struct redis_before *b = &slot->before;
     bool same = c->due_ms == b->due_ms && c->in_flight == b->in_flight;
     if (slot->requeue)
-        return "q";
+        return REDIS_DUE;
     if (c->due_ms == 0)
-        return b->due_ms == 0 ? "n" : "d";
+        return b->due_ms == 0 ? REDIS_STAYS : REDIS_UNQUEUED;
     if (same)
-        return "n";
+        return REDIS_STAYS;
     if (c->in_flight)
-        return "l";
-    return c->due_ms <= slot->now_ms ? "q" : "s";
+        return REDIS_LEASED;
+    return c->due_ms <= slot->now_ms ? REDIS_DUE : REDIS_LATER;
 }
 
-struct args {
-    const char **argv;
-    size_t *lens;
-    int argc;
-    char (*numbers)[NUMBER];
-    size_t numbers_used;
-};
-
-static void add(struct args *a, const char *p, size_t len)
+void redis_slot_plan(struct redis_slot *slot)
 {
-    a->argv[a->argc] = p;
-    a->lens[a->argc++] = len;
-}
-
-static void add_number(struct args *a, int64_t number)
-{
-    char *text = a->numbers[a->numbers_used++];
-    snprintf(text, NUMBER, "%" PRId64, number);
-    add(a, text, SIZE_MAX);
-}
-
-/* "" where nothing changes. */
-static void add_index(struct args *a, int64_t before, int64_t now)
-{
-    if (before == now)
-        add(a, "", 0);
-    else
-        add_number(a, now);
-}
-
-static void add_slot(struct args *a, const struct redis_slot *slot, const char *record, size_t len)
-{
-    static const char *const put[STORE_PAYLOADS] = { "0", "1", "2" };
-    static const char *const drop[STORE_PAYLOADS] = { "-0", "-1", "-2" };
-    const struct callback *c = &slot->c;
-    const struct redis_before *b = &slot->before;
-    int64_t changes = 0;
-    add(a, record, len);
-    add_number(a, b->state);
-    add_number(a, c->state);
-    add_number(a, c->created_ms);
-    add_index(a, b->judge_ms, c->judge_ms);
-    add_index(a, b->expires_ms, expires_ms(c));
-    add_index(a, b->beat_ms, c->beat_ms);
-    /* Also where nothing changes: receivers before format 2 did not keep this one. */
-    if (c->state == CALLBACK_ACCEPTED)
-        add_number(a, c->reported_ms);
-    else
-        add(a, b->state == CALLBACK_ACCEPTED ? "0" : "", SIZE_MAX);
-    add(a, queue_change(slot), SIZE_MAX);
-    add_number(a, c->due_ms);
-    for (size_t i = 0; i < STORE_PAYLOADS; i++)
-        changes += slot->change[i] != REDIS_KEEP;
-    add_number(a, changes);
-    for (size_t i = 0; i < STORE_PAYLOADS; i++) {
-        if (slot->change[i] == REDIS_KEEP)
-            continue;
-        bool puts = slot->change[i] == REDIS_PUT;
-        add(a, puts ? put[i] : drop[i], SIZE_MAX);
-        add(a, puts ? slot->have[i].text : "", puts ? slot->have[i].len : 0);
-    }
-}
-
-/* `lens` of the records, which are one after another in `records`. */
-static void add_all(struct args *a, const struct redis_slots *s, const char *records,
-                    const size_t *lens)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->all[i]->dirty)
-            continue;
-        add(a, s->all[i]->id, SIZE_MAX);
-        add(a, s->all[i]->version, SIZE_MAX);
-    }
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->all[i]->dirty)
-            continue;
-        add_slot(a, s->all[i], records, lens[i]);
-        records += lens[i];
-    }
-}
-
-static size_t write_records(const struct redis_slots *s, struct buf *records, size_t *lens)
-{
-    size_t dirty = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        size_t at = records->len;
-        if (s->all[i]->dirty)
-            redis_record_write(records, &s->all[i]->c);
-        lens[i] = records->len - at;
-        dirty += s->all[i]->dirty;
-    }
-    return dirty;
-}
-
-static int read_written(const redisReply *reply, int64_t *next, enum redis_written *written,
-                        struct error *err)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
-        reply->element[0]->type != REDIS_REPLY_INTEGER)
-        return error_set(err, ERR_PROTOCOL, 0, "Redis: no answer to a commit");
-    *written = reply->element[0]->integer == 0 ? REDIS_WRITTEN : REDIS_CROSSED;
-    if (next && reply->elements > 1 && reply->element[1]->str)
-        *next = strtoll(reply->element[1]->str, NULL, 10);
-    return 0;
-}
-
-int redis_slots_write(struct redis_slots *s, struct redis_conn *r, const char *fence,
-                      int64_t now_ms, int64_t *next, enum redis_written *written, bool *again,
-                      struct error *err)
-{
-    struct buf records = BUF_INIT((s->count + 1) * REDIS_RECORD_MAX);
-    size_t *lens = mem_array(s->count + 1, sizeof(*lens));
-    size_t dirty = write_records(s, &records, lens);
-    struct args a = { .argv = mem_array(HEAD_ARGS + dirty * (2 + SLOT_ARGS), sizeof(char *)),
-                      .lens = mem_array(HEAD_ARGS + dirty * (2 + SLOT_ARGS), sizeof(size_t)),
-                      .argc = 3,
-                      .numbers = mem_array(2 + dirty * SLOT_NUMS, NUMBER) };
-    redisReply *reply = NULL;
-    add(&a, REDIS_PREFIX, SIZE_MAX);
-    add(&a, fence, SIZE_MAX);
-    if (next)
-        add_number(&a, now_ms);
-    else
-        add(&a, "", 0);
-    add_number(&a, (int64_t)dirty);
-    add_all(&a, s, buf_str(&records), lens);
-    *again = false;
-    *written = REDIS_WRITTEN;
-    int rc = 0;
-    if (dirty > 0) {
-        redis_conn_send_script(r, REDIS_COMMIT, a.argc, a.argv, a.lens);
-        rc = redis_conn_collect(r, &reply, 1, again, err);
-        if (rc == 0)
-            rc = read_written(reply, next, written, err);
-        freeReplyObject(reply);
-    }
-    mem_wipe(records.data, records.len);
-    buf_release(&records);
-    free(lens);
-    free(a.argv);
-    free(a.lens);
-    free(a.numbers);
-    return rc;
+    index_times(&slot->c, slot->index_ms);
+    slot->queue = queue_change(slot);
 }

@@ -1,5 +1,5 @@
-/* redis_slot.h - the callbacks that one batch of operations deals with, read from Redis, changed in
- * memory and written back in one script. One thread at a time. */
+/* redis_slot.h - the callbacks that one batch of operations deals with, read from Redis and changed
+ * in memory; redis_commit.h writes them back. One thread at a time. */
 #ifndef RECEIVER_REDIS_SLOT_H
 #define RECEIVER_REDIS_SLOT_H
 
@@ -17,15 +17,36 @@ struct redis_text {
     size_t len;
 };
 
-/* Of a callback as it was read: what the script has to find again. */
+/* Sorted sets that a callback is in while its time there is not 0. */
+enum redis_index {
+    REDIS_JUDGE,
+    REDIS_EXPIRES,
+    REDIS_BEAT,
+    REDIS_REPORTED,
+    REDIS_INDEXES
+};
+
+/* What becomes of its place in the queue. */
+enum redis_queue {
+    REDIS_STAYS,
+    REDIS_UNQUEUED,
+    REDIS_LEASED, /* due again at due_ms, should nobody settle it */
+    REDIS_DUE,    /* now */
+    REDIS_LATER   /* at due_ms */
+};
+
+/* Of a callback as it was read. */
 struct redis_before {
     enum callback_state state;
     bool in_flight;
-    int64_t due_ms, judge_ms, beat_ms, expires_ms;
+    int64_t due_ms;
+    int64_t index_ms[REDIS_INDEXES];
 };
 
 struct redis_slot {
     char id[TOKEN_PUBLIC_ID];
+    char key[sizeof(REDIS_PREFIX "r:") + TOKEN_PUBLIC_ID];
+    size_t key_len;
     unsigned want; /* bits 1 << enum store_payload to read */
     bool loaded;
     char version[24]; /* "0" where there is none */
@@ -34,6 +55,8 @@ struct redis_slot {
     bool dirty;
     bool requeue; /* due now, whatever stood for it before */
     int64_t now_ms;
+    int64_t index_ms[REDIS_INDEXES];        /* redis_slot_plan: as they are to be */
+    enum redis_queue queue;                 /* the same */
     struct redis_text have[STORE_PAYLOADS]; /* as read, or as put; borrowed */
     enum redis_change change[STORE_PAYLOADS];
     redisReply *reply; /* what `have` points into */
@@ -59,15 +82,10 @@ int redis_slots_load(struct redis_slots *s, struct redis_conn *r, bool *again,
 void redis_slot_put(struct redis_slot *slot, enum store_payload kind, const char *text, size_t len);
 void redis_slot_drop(struct redis_slot *slot, enum store_payload kind);
 
-enum redis_written {
-    REDIS_WRITTEN,
-    REDIS_CROSSED /* another was faster, or the fence does not hold: nothing is written */
-};
+/* Says what a slot that is dirty changes beside its own hash: index_ms, queue. */
+void redis_slot_plan(struct redis_slot *slot);
 
-/* Writes what is dirty, all or nothing; where `next` is given, also asks when something is due
- * next. -1 as redis_conn_collect: it may or may not have happened. */
-int redis_slots_write(struct redis_slots *s, struct redis_conn *r, const char *fence,
-                      int64_t now_ms, int64_t *next, enum redis_written *written, bool *again,
-                      struct error *err) CHECKED;
+/* The hash's field for a payload. Static. */
+const char *redis_payload_field(enum store_payload kind);
 
 #endif

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "callback-receiver/redis_slot.h"
+#include "callback-receiver/redis_commit.h"
 #include "callback-receiver/store.h"
 #include "shared/base/digest.h"
 #include "shared/base/mem.h"
@@ -281,7 +281,7 @@ static void run_one(struct store_op *op, struct redis_slot *slot)
         break;
     case STORE_UNBEAT:
         op->verdict = CALLBACK_DONE;
-        slot->dirty |= callback_unbeat(c);
+        slot->dirty |= c->state != CALLBACK_ABSENT && callback_unbeat(c);
         break;
     default:
         run_read(op, slot);
@@ -401,6 +401,8 @@ static void judge(struct attempt *t, struct store_op *op, const redisReply *repl
     const redisReply *ids = reply->element[4];
     for (size_t i = 0; i < ids->elements && op->count < op->limit; i++) {
         struct redis_slot *slot = redis_slots_of(&t->slots, text_at(ids, i));
+        if (slot->c.state == CALLBACK_ABSENT) /* forgotten meanwhile */
+            continue;
         slot->dirty |= callback_grace(&slot->c, grace_ms);
         buf_reset(&slot->judged);
         if (callback_judge(&slot->c, op->now_ms, &slot->judged) != CALLBACK_TAKEN)
@@ -413,7 +415,8 @@ static void judge(struct attempt *t, struct store_op *op, const redisReply *repl
     for (size_t i = 0; i < ids->elements; i++) {
         struct redis_slot *slot = redis_slots_of(&t->slots, text_at(ids, i));
         int64_t at_ms;
-        if (!callback_beat(&slot->c, op->now_ms + op->ahead_ms, &at_ms))
+        if (slot->c.state == CALLBACK_ABSENT ||
+            !callback_beat(&slot->c, op->now_ms + op->ahead_ms, &at_ms))
             continue;
         slot->dirty = true;
         add_item(op, slot)->at_ms = at_ms;
@@ -483,8 +486,8 @@ static int try_once(struct attempt *t)
     for (size_t i = 0; i < t->slots.count; i++)
         t->slots.all[i]->now_ms = t->now_ms;
     if (rc == 0)
-        rc = redis_slots_write(&t->slots, t->s->conn, t->fence, t->now_ms,
-                               t->ask_next ? &t->next_ms : NULL, &written, &t->again, t->err);
+        rc = redis_commit(&t->slots, t->s->conn, t->fence, t->now_ms,
+                          t->ask_next ? &t->next_ms : NULL, &written, &t->again, t->err);
     for (size_t i = 0; rc == 0 && t->ask_next && i < t->count; i++)
         if (t->ops[i]->action == STORE_CLAIM)
             t->ops[i]->next_ms = t->next_ms;

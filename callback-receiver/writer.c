@@ -27,7 +27,8 @@ struct lane {
     struct store *store;
     pthread_t thread;
     pthread_cond_t wake;
-    bool idle; /* under lock: waits, and nobody has woken it */
+    bool idle;      /* under lock: waits, and nobody has woken it */
+    size_t running; /* under lock: operations of the transaction that it runs */
     /* The lane's thread alone. */
     struct store_op **batch;
     size_t batch_room;
@@ -45,6 +46,7 @@ struct writer {
     struct job *first;
     struct job **last;
     size_t queued;
+    size_t own; /* those among them that are the first store's alone */
     size_t bytes;
     bool stopping;
     uint64_t commits;
@@ -59,8 +61,36 @@ struct call {
     struct error err;
 };
 
-/* Takes jobs from the queue for one transaction of this lane, in their order; NULL: there is none
- * for it. Called with the lock held. */
+/* Is there a transaction for this lane? One that begins beside another's is at least as large: each
+ * costs the store a flush, and what is small does better to grow until the other has ended. Called
+ * with the lock held. */
+static bool ready(const struct lane *lane)
+{
+    const struct writer *w = lane->writer;
+    size_t shared = w->queued - w->own;
+    if (lane == &w->lanes[0] && w->own > 0)
+        return true;
+    for (size_t i = 0; i < w->lane_count; i++)
+        if (&w->lanes[i] != lane && shared < w->lanes[i].running && !w->stopping)
+            return false;
+    return shared > 0;
+}
+
+/* Wakes a lane that has something to do. Where none waits, the next to be done takes it. Called
+ * with the lock held. */
+static void wake(struct writer *w)
+{
+    for (size_t i = 0; i < w->lane_count; i++) {
+        if (!w->lanes[i].idle || !ready(&w->lanes[i]))
+            continue;
+        w->lanes[i].idle = false;
+        pthread_cond_signal(&w->lanes[i].wake);
+        return;
+    }
+}
+
+/* Takes jobs from the queue for one transaction of this lane, in their order; there is one. Called
+ * with the lock held. */
 static struct job *take(struct lane *lane, size_t *count)
 {
     struct writer *w = lane->writer;
@@ -82,6 +112,7 @@ static struct job *take(struct lane *lane, size_t *count)
         end = &j->next;
         *count += j->count;
         bytes += j->bytes;
+        w->own -= j->own ? j->count : 0;
     }
     if (!*at)
         w->last = at;
@@ -137,11 +168,14 @@ static void *loop(void *arg)
     size_t count;
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        struct job *jobs = take(lane, &count);
-        if (jobs) {
+        if (ready(lane)) {
+            struct job *jobs = take(lane, &count);
+            lane->running = count;
+            wake(w);
             pthread_mutex_unlock(&w->lock);
             run(lane, jobs, count);
             pthread_mutex_lock(&w->lock);
+            lane->running = 0;
         } else if (w->stopping) {
             break;
         } else {
@@ -220,20 +254,6 @@ bool writer_has_room(struct writer *w)
     return room;
 }
 
-/* Wakes who is to run a job: its own lane, or the first that is idle. Where none is, the next to
- * be done takes it. Called with the lock held. */
-static void wake(struct writer *w, const struct job *j)
-{
-    size_t count = j->own ? 1 : w->lane_count;
-    for (size_t i = 0; i < count; i++) {
-        if (!w->lanes[i].idle)
-            continue;
-        w->lanes[i].idle = false;
-        pthread_cond_signal(&w->lanes[i].wake);
-        return;
-    }
-}
-
 static void enqueue(struct writer *w, struct job *j)
 {
     for (size_t i = 0; i < j->count; i++)
@@ -242,8 +262,9 @@ static void enqueue(struct writer *w, struct job *j)
     *w->last = j;
     w->last = &j->next;
     w->queued += j->count;
+    w->own += j->own ? j->count : 0;
     w->bytes += j->bytes;
-    wake(w, j);
+    wake(w);
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -3,8 +3,9 @@
  * Operations queue up; a thread takes all that wait, runs them in one transaction (group commit)
  * and only then tells each caller. Nothing is answered before its commit.
  *
- * SQLite has one such thread. With a store that several may share there are two, each with a
- * connection of its own: while one waits for the server's disk, the other decides what comes next.
+ * SQLite has one such thread. With a store that several may share there are three, each with a
+ * connection of its own: while one waits for the server's disk, the others decide what comes next.
+ * What begins beside another transaction is at least as large as it: small ones wait and grow.
  *
  * The queue has limits, which writer_has_room tells: ask before an operation of a client is
  * submitted, refuse the client when there is none. The receiver's own operations are few and are
@@ -20,7 +21,7 @@
 
 struct writer;
 
-#define WRITER_STORES 2
+#define WRITER_STORES 3
 
 /* Called on a writer's thread when the operation is committed (err NULL) or has not happened
  * (*err). Must not block. Operations of one batch are told in the order they were submitted. */

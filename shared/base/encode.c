@@ -34,16 +34,24 @@ void encode_base64url(struct buf *out, const void *p, size_t len)
     encode(out, p, len, alphabet_url, false);
 }
 
+/* Of both alphabets, from ' ' on; 64: no digit. */
+static const uint8_t digit_values[96] = {
+    // clang-format off
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 62, 64, 63,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+    64,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 63,
+    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
+    // clang-format on
+};
+
 /* The value of a digit, or 64; `last` are the digits for 62 and 63. */
 static uint32_t digit_value(char c, const char last[2])
 {
-    if (c >= 'A' && c <= 'Z')
-        return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (uint32_t)(c - 'a') + 26;
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0') + 52;
-    return c == last[0] ? 62 : c == last[1] ? 63 : 64;
+    unsigned at = (unsigned char)c - ' ';
+    uint32_t value = at < sizeof(digit_values) ? digit_values[at] : 64;
+    return value == 62 || value == 63 ? (c == last[value - 62] ? value : 64) : value;
 }
 
 static uint8_t *decode(const char *s, size_t len, size_t *out_len, const char *digits)

@@ -12,7 +12,7 @@
  * there too.
  *
  * A body over max_body is refused with 413, a request that breaks HTTP by libmicrohttpd itself with
- * 400; headers that do not fit 32 KiB with 431. A request whose length can be read in two ways
+ * 400; headers that do not fit 16 KiB with 431. A request whose length can be read in two ways
  * (Content-Length twice or beside Transfer-Encoding: RFC 9112 6.3) is 400 and ends its connection.
  *
  * Where a body is refused early, by on_headers or because of a limit, it is read and dropped (up to

@@ -12,7 +12,7 @@
 #include "shared/base/httpd_internal.h"
 #include "shared/base/listener.h"
 
-#define CONNECTION_MEMORY (32U << 10)
+#define CONNECTION_MEMORY (16U << 10)
 #define DRAIN_MS          5000
 
 static const struct sockaddr *peer_of(struct MHD_Connection *connection)

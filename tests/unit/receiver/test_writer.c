@@ -20,8 +20,9 @@ struct fake {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* Under lock. */
-    bool held;   /* runs wait */
-    bool broken; /* runs fail */
+    bool held;    /* runs wait */
+    unsigned let; /* but for the first of them */
+    bool broken;  /* runs fail */
     unsigned runs;
     size_t sizes[16]; /* operations of each run */
     bool closed;
@@ -31,9 +32,10 @@ static int fake_run(struct store *s, struct store_op *const *ops, size_t count, 
 {
     struct fake *f = (struct fake *)s;
     pthread_mutex_lock(&f->lock);
-    f->sizes[f->runs++] = count;
+    unsigned mine = f->runs++;
+    f->sizes[mine] = count;
     pthread_cond_broadcast(&f->changed);
-    while (f->held)
+    while (f->held && mine >= f->let)
         pthread_cond_wait(&f->changed, &f->lock);
     bool broken = f->broken;
     pthread_mutex_unlock(&f->lock);
@@ -61,6 +63,15 @@ static void fake_set(struct fake *f, bool held, bool broken)
     pthread_mutex_lock(&f->lock);
     f->held = held;
     f->broken = broken;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* The first `runs` go on, the others are held up. */
+static void fake_let(struct fake *f, unsigned runs)
+{
+    pthread_mutex_lock(&f->lock);
+    f->let = runs;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
 }
@@ -309,4 +320,42 @@ Test(writer, two_stores_take_turns)
     cr_assert(f[0].closed && f[1].closed);
     cr_assert_eq(f[0].runs, 1);
     cr_assert_eq(told.count, 4);
+}
+
+/* Each transaction costs a flush: a small one waits for more, or for the end of the other. */
+Test(writer, what_begins_beside_another_is_as_large)
+{
+    struct fake f[2];
+    struct told told = { .count = 0 };
+    struct error err;
+    pthread_t thread;
+    told_by = &told;
+    fake_init(&f[0]);
+    fake_init(&f[1]);
+    fake_set(&f[0], true, false);
+    fake_set(&f[1], true, false);
+    struct store *stores[] = { &f[0].base, &f[1].base };
+    struct writer *w = writer_start(stores, 2, NULL, NULL, &err);
+    cr_assert_not_null(w, "%s", err.msg);
+    struct calling calling = { w, -1 };
+    cr_assert_eq(pthread_create(&thread, NULL, call_own, &calling), 0);
+    await_runs(&f[0], 1);
+    writer_submit(w, &told.ops[0], tell, NULL);
+    await_runs(&f[1], 1);
+    for (int i = 1; i <= 3; i++)
+        writer_submit(w, &told.ops[i], tell, NULL);
+    fake_let(&f[1], 1);
+    await_runs(&f[1], 2); /* with three */
+    fake_let(&f[0], 1);
+    pthread_join(thread, NULL);
+    for (int i = 4; i <= 6; i++)
+        writer_submit(w, &told.ops[i], tell, NULL);
+    await_runs(&f[0], 2);
+    cr_assert_eq(f[0].sizes[1], 3, "%zu", f[0].sizes[1]);
+    cr_assert_eq(f[1].sizes[1], 3, "%zu", f[1].sizes[1]);
+    writer_submit(w, &told.ops[7], tell, NULL); /* waits for an end */
+    fake_let(&f[0], 3);
+    fake_let(&f[1], 3);
+    writer_stop(w);
+    cr_assert_eq(told.count, 8);
 }
