@@ -26,14 +26,18 @@ struct durable_batch *batch_new(size_t total)
     return b;
 }
 
+static void item_release(struct batch_item *item)
+{
+    json_object_put(item->value);
+    durable_error_release(&item->error);
+}
+
 void durable_batch_free(struct durable_batch *b)
 {
     if (!b)
         return;
-    for (size_t i = 0; i < b->total; i++) {
-        json_object_put(b->item[i].value);
-        durable_error_release(&b->item[i].error);
-    }
+    for (size_t i = 0; i < b->total; i++)
+        item_release(&b->item[i]);
     free(b->item);
     free(b);
 }
@@ -44,15 +48,19 @@ void durable_batch_free_ptr(struct durable_batch **b)
     *b = NULL;
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
-
-static size_t count(const struct durable_batch *b, enum durable_item_status status)
+void batch_put(struct durable_batch *b, size_t i, struct batch_item *item)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < b->total; i++)
-        n += b->item[i].status == status;
-    return n;
+    enum durable_item_status before = b->item[i].status;
+    b->succeeded -= before == DURABLE_ITEM_SUCCEEDED;
+    b->failed -= before == DURABLE_ITEM_FAILED;
+    b->succeeded += item->status == DURABLE_ITEM_SUCCEEDED;
+    b->failed += item->status == DURABLE_ITEM_FAILED;
+    item_release(&b->item[i]);
+    b->item[i] = *item;
+    *item = (struct batch_item){ .status = DURABLE_ITEM_STARTED };
 }
+
+/* ---- questions ------------------------------------------------------------------------------- */
 
 size_t durable_batch_total(const struct durable_batch *b)
 {
@@ -61,17 +69,17 @@ size_t durable_batch_total(const struct durable_batch *b)
 
 size_t durable_batch_succeeded(const struct durable_batch *b)
 {
-    return count(b, DURABLE_ITEM_SUCCEEDED);
+    return b->succeeded;
 }
 
 size_t durable_batch_failed(const struct durable_batch *b)
 {
-    return count(b, DURABLE_ITEM_FAILED);
+    return b->failed;
 }
 
 size_t durable_batch_started(const struct durable_batch *b)
 {
-    return count(b, DURABLE_ITEM_STARTED);
+    return b->total - b->succeeded - b->failed;
 }
 
 enum durable_reason durable_batch_reason(const struct durable_batch *b)
@@ -239,13 +247,14 @@ struct durable_batch *batch_read(const struct json_object *o, struct durable_err
         return unreadable(b, err);
     for (size_t i = 0; i < total; i++) {
         struct json_object *entry = json_object_array_get_idx(all, i);
-        struct batch_item *item = &b->item[i];
-        if (!status_read(json_get_str(entry, "status"), &item->status))
+        struct batch_item item = { 0 };
+        if (!status_read(json_get_str(entry, "status"), &item.status))
             return unreadable(b, err);
-        if (item->status == DURABLE_ITEM_SUCCEEDED)
-            item->value = json_object_get(json_get(entry, "result"));
-        else if (item->status == DURABLE_ITEM_FAILED)
-            error_read(&item->error, json_get_obj(entry, "error"));
+        if (item.status == DURABLE_ITEM_SUCCEEDED)
+            item.value = json_object_get(json_get(entry, "result"));
+        else if (item.status == DURABLE_ITEM_FAILED)
+            error_read(&item.error, json_get_obj(entry, "error"));
+        batch_put(b, i, &item);
     }
     return b;
 }
@@ -288,8 +297,10 @@ struct durable_batch *batch_read_summary(const char *text, size_t len, struct du
     b->reason = reason;
     for (size_t i = 0; i < b->total; i++) {
         const char *at = strchr(status_letters, statuses[i]);
-        b->item[i].status =
-            at ? (enum durable_item_status)(at - status_letters) : DURABLE_ITEM_STARTED;
+        struct batch_item item = { .status = DURABLE_ITEM_STARTED };
+        if (at)
+            item.status = (enum durable_item_status)(at - status_letters);
+        batch_put(b, i, &item);
     }
     return b;
 }

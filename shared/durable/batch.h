@@ -12,13 +12,17 @@ struct batch_item {
 };
 
 struct durable_batch {
-    struct batch_item *item;
+    struct batch_item *item; /* changed by batch_put alone, which counts */
     size_t total;
+    size_t succeeded;
+    size_t failed;
     enum durable_reason reason;
 };
 
 /* All items are STARTED. */
 struct durable_batch *batch_new(size_t total);
+/* Item `i` is what *item says, which is taken over. */
+void batch_put(struct durable_batch *b, size_t i, struct batch_item *item);
 /* Reads durable_batch_json's form. NULL with *err of SerdesError where it is none. */
 struct durable_batch *batch_read(const struct json_object *o,
                                  struct durable_error *err) DURABLE_CHECKED;

@@ -96,20 +96,24 @@ void branch_run(struct branch *b, struct durable_ctx *parent, bool rebuilding)
         durable_error_copy(&b->error, &err);
 }
 
-void branch_outcome(const struct branch *b, const struct execution *x, struct batch_item *item)
+/* False with item->error. */
+static bool read_value(const struct branch *b, const struct execution *x, struct batch_item *item)
 {
     char id[OPID_WIRE];
-    if (item->status != DURABLE_ITEM_STARTED)
-        return;
-    item->status = b->succeeded ? DURABLE_ITEM_SUCCEEDED : DURABLE_ITEM_FAILED;
-    if (!b->succeeded) {
-        durable_error_copy(&item->error, &b->error);
-        return;
-    }
     opid_wire(b->raw, id);
     const struct codec codec = { .serdes = b->set->opts->item_serdes, .of = { x->arn, id } };
-    if (payload_read(b->payload.text, b->payload.len, &codec, &item->value, &item->error) < 0) {
-        item->status = DURABLE_ITEM_FAILED;
-        context_wrap_child(&item->error);
-    }
+    if (payload_read(b->payload.text, b->payload.len, &codec, &item->value, &item->error) == 0)
+        return true;
+    context_wrap_child(&item->error);
+    return false;
+}
+
+void branch_outcome(const struct branch *b, const struct execution *x, struct durable_batch *batch)
+{
+    struct batch_item item = { .status = DURABLE_ITEM_FAILED };
+    if (!b->succeeded)
+        durable_error_copy(&item.error, &b->error);
+    else if (read_value(b, x, &item))
+        item.status = DURABLE_ITEM_SUCCEEDED;
+    batch_put(batch, b->index, &item);
 }

@@ -43,8 +43,8 @@ enum durable_rc branch_begin(struct branch *b, struct durable_ctx *parent,
  * alone. Any thread, without the monitor. */
 void branch_run(struct branch *b, struct durable_ctx *parent, bool rebuilding);
 bool branch_has_record(const struct branch *b, struct execution *x);
-/* The outcome of a branch that has ended into `item`, unless it is there; SerdesError makes it
- * failed. On the coordinator's thread. */
-void branch_outcome(const struct branch *b, const struct execution *x, struct batch_item *item);
+/* The outcome of a branch that has ended, into `batch`; SerdesError makes it failed. On the
+ * coordinator's thread. */
+void branch_outcome(const struct branch *b, const struct execution *x, struct durable_batch *batch);
 
 #endif

@@ -4,8 +4,9 @@
 
 #include "shared/durable/branch.h"
 #include "shared/durable/completion.h"
+#include "shared/durable/waiting.h"
 
-#define NOBODY            SIZE_MAX
+#define NOBODY            WAITING_NOBODY
 #define DEADLINE_SPARE_MS 1000 /* a question that comes later is not asked */
 
 /* Branches that wait for somebody to take them, first come, first served. */
@@ -21,10 +22,9 @@ struct run {
     struct execution *x;
     struct durable_ctx inside; /* the batch's context, which branches copy */
     struct branch *branch;
-    size_t begun; /* the first so many branches */
-    size_t limit; /* unfinished branches at a time */
-    bool alone;   /* the calling thread runs everything */
-    struct tally tally;
+    size_t begun;                /* the first so many branches */
+    size_t limit;                /* unfinished branches at a time */
+    bool alone;                  /* the calling thread runs everything */
     struct durable_batch *batch; /* what is known; its total is the set's until the end */
     bool complete;
     /* guarded by the monitor */
@@ -34,7 +34,8 @@ struct run {
     size_t workers; /* threads that are not buried */
     bool stopping;  /* no branch is to be taken any more */
     struct worker *dead;
-    uint64_t seen_moves;
+    struct waiting waiting; /* the suspended ones */
+    size_t seen_moves;
 };
 
 struct worker {
@@ -156,6 +157,12 @@ static void bury(struct run *r)
 
 /* ---- ends, without the monitor --------------------------------------------------------------- */
 
+static bool limit_reached(struct run *r)
+{
+    const struct tally t = { r->set->count, r->batch->succeeded, r->batch->failed };
+    return completion_reached(&r->set->opts->completion, &t, &r->batch->reason);
+}
+
 static bool custom_rule(struct run *r)
 {
     const struct durable_completion *c = &r->set->opts->completion;
@@ -180,6 +187,8 @@ static void rest(struct run *r, size_t i)
     r->branch[i].state = BRANCH_SUSPENDED;
     if (strand_moved(&r->branch[i].strand, r->x->journal))
         make_ready(r, i);
+    else
+        waiting_add(&r->waiting, &r->branch[i].strand, i);
     monitor_unlock(&r->x->monitor);
 }
 
@@ -194,13 +203,8 @@ static void look_at(struct run *r, size_t i)
     if (r->complete)
         return;
     b->state = BRANCH_ENDED;
-    branch_outcome(b, r->x, &r->batch->item[i]);
-    if (r->batch->item[i].status == DURABLE_ITEM_SUCCEEDED)
-        r->tally.succeeded++;
-    else
-        r->tally.failed++;
-    r->complete = completion_reached(&r->set->opts->completion, &r->tally, &r->batch->reason) ||
-                  custom_rule(r);
+    branch_outcome(b, r->x, r->batch);
+    r->complete = limit_reached(r) || custom_rule(r);
 }
 
 static void look_at_all(struct run *r)
@@ -218,7 +222,7 @@ static void look_at_all(struct run *r)
 static enum durable_rc begin_more(struct run *r, struct durable_error *err)
 {
     while (!r->complete && r->begun < r->set->count &&
-           r->begun - (r->tally.succeeded + r->tally.failed) < r->limit) {
+           r->begun - (r->batch->succeeded + r->batch->failed) < r->limit) {
         size_t i = r->begun;
         struct branch *b = &r->branch[i];
         DURABLE_TRY(branch_begin(b, &r->inside, err));
@@ -242,26 +246,20 @@ static enum durable_rc begin_more(struct run *r, struct durable_error *err)
 /* With the monitor held: whose awaited operation has moved, can run. */
 static void wake(struct run *r)
 {
-    uint64_t moves = journal_moves(r->x->journal);
-    if (moves == r->seen_moves)
-        return;
-    r->seen_moves = moves;
-    for (size_t i = 0; i < r->begun; i++)
-        if (r->branch[i].state == BRANCH_SUSPENDED &&
-            strand_moved(&r->branch[i].strand, r->x->journal))
+    const struct journal *j = r->x->journal;
+    for (; r->seen_moves < journal_moves(j); r->seen_moves++) {
+        const char *id = journal_move(j, r->seen_moves)->id;
+        for (size_t i; (i = waiting_find(&r->waiting, id)) != NOBODY;) {
+            waiting_remove(&r->waiting, &r->branch[i].strand);
             make_ready(r, i);
+        }
+    }
 }
 
 /* With the monitor held. INT64_MAX: there is nothing to ask before the invocation's end. */
 static int64_t next_ask(const struct run *r)
 {
-    int64_t next = INT64_MAX;
-    for (size_t i = 0; i < r->begun; i++) {
-        int64_t at = r->branch[i].state == BRANCH_SUSPENDED ? strand_next_ask(&r->branch[i].strand)
-                                                            : INT64_MAX;
-        if (at < next)
-            next = at;
-    }
+    int64_t next = waiting_next_ask(&r->waiting);
     int64_t deadline_ms = r->x->deadline_ms;
     return deadline_ms && next > deadline_ms - DEADLINE_SPARE_MS ? INT64_MAX : next;
 }
@@ -272,9 +270,7 @@ static enum durable_rc ask(struct run *r, int64_t now_ms, struct durable_error *
     enum checkpoint_result result = checkpoint_poll(r->x->checkpoint, &why);
     DURABLE_TRY(ctx_checkpointed(r->op->ctx, result, &why, err));
     monitor_lock(&r->x->monitor);
-    for (size_t i = 0; i < r->begun; i++)
-        if (r->branch[i].state == BRANCH_SUSPENDED)
-            strand_asked(&r->branch[i].strand, now_ms);
+    waiting_asked(&r->waiting, now_ms);
     monitor_unlock(&r->x->monitor);
     return DURABLE_OK;
 }
@@ -308,9 +304,8 @@ static enum durable_rc suspend(struct run *r, struct durable_error *err)
     monitor_lock(&r->x->monitor);
     wake(r);
     bool moved = rc == DURABLE_OK && r->ready.length > 0;
-    for (size_t i = 0; !moved && i < r->begun; i++)
-        if (r->branch[i].state == BRANCH_SUSPENDED)
-            strand_await_all(ctx->strand, &r->branch[i].strand);
+    if (!moved)
+        waiting_await_all(&r->waiting, ctx->strand);
     monitor_unlock(&r->x->monitor);
     return moved ? DURABLE_OK : ctx_park(ctx);
 }
@@ -376,7 +371,7 @@ static void cut(struct run *r)
 static void run_init(struct run *r, const struct branch_set *set, struct op *op)
 {
     const struct durable_limit *limit = &set->opts->max_concurrency;
-    *r = (struct run){ .set = set, .op = op, .x = op->ctx->x, .tally.branches = set->count };
+    *r = (struct run){ .set = set, .op = op, .x = op->ctx->x };
     r->limit = limit->set && limit->value < (double)set->count ? (size_t)limit->value : set->count;
     r->alone = r->limit <= 1 || r->x->edge->max_threads == 0;
     r->batch = batch_new(set->count);
@@ -384,7 +379,10 @@ static void run_init(struct run *r, const struct branch_set *set, struct op *op)
     ctx_init_child(&r->inside, op, false, false);
     for (size_t i = 0; i < set->count; i++)
         branch_init(&r->branch[i], set, i, op);
-    r->complete = completion_reached(&set->opts->completion, &r->tally, &r->batch->reason);
+    r->complete = limit_reached(r);
+    monitor_lock(&r->x->monitor);
+    r->seen_moves = journal_moves(r->x->journal);
+    monitor_unlock(&r->x->monitor);
 }
 
 static void run_release(struct run *r)
@@ -392,6 +390,7 @@ static void run_release(struct run *r)
     for (size_t i = 0; i < r->set->count; i++)
         branch_release(&r->branch[i]);
     free(r->branch);
+    waiting_release(&r->waiting);
 }
 
 enum durable_rc branches_run(const struct branch_set *set, struct op *op,
@@ -424,19 +423,18 @@ enum durable_rc branches_run(const struct branch_set *set, struct op *op,
 
 /* A branch that is recorded as ended comes to the same end again, or the program has changed. */
 static enum durable_rc rebuild_one(const struct branch_set *set, struct op *op,
-                                   struct durable_ctx *inside, size_t i, struct batch_item *item,
-                                   struct durable_error *err)
+                                   struct durable_ctx *inside, size_t i,
+                                   struct durable_batch *known, struct durable_error *err)
 {
     struct branch b;
-    bool succeeded = item->status == DURABLE_ITEM_SUCCEEDED;
+    bool succeeded = known->item[i].status == DURABLE_ITEM_SUCCEEDED;
     branch_init(&b, set, i, op);
     b.started = true;
     set->name(set, i, b.name);
     branch_run(&b, inside, true);
     enum durable_rc rc = b.rc;
     if (rc == DURABLE_OK || rc == DURABLE_FAILED) {
-        item->status = DURABLE_ITEM_STARTED;
-        branch_outcome(&b, op->ctx->x, item);
+        branch_outcome(&b, op->ctx->x, known);
         rc = b.succeeded == succeeded
                  ? DURABLE_OK
                  : ctx_fatal(op->ctx, CHECKPOINT_EXECUTION, err, NON_DETERMINISM_TYPE,
@@ -467,7 +465,7 @@ enum durable_rc branches_rebuild(const struct branch_set *set, struct op *op,
     op->ctx->busy = true;
     for (size_t i = 0; rc == DURABLE_OK && i < known->total; i++)
         if (known->item[i].status != DURABLE_ITEM_STARTED)
-            rc = rebuild_one(set, op, &inside, i, &known->item[i], err);
+            rc = rebuild_one(set, op, &inside, i, known, err);
     op->ctx->busy = false;
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "shared/durable/error.h"
+#include "shared/durable/opid.h"
 
 #define ID_MAX         64
 #define OPERATIONS_MAX 100000 /* the service's own limit is 3,000 metered ones */
@@ -16,7 +17,9 @@ struct journal {
     struct operation **bucket; /* open addressing, bucket_count is a power of two */
     size_t bucket_count;
     size_t count;
-    uint64_t moves;
+    const struct operation **move;
+    size_t moves;
+    size_t move_room;
     const struct operation *execution;
 };
 
@@ -150,22 +153,14 @@ void journal_free(struct journal *j)
     for (size_t i = 0; i < j->bucket_count; i++)
         operation_free(j->bucket[i]);
     free(j->bucket);
+    free(j->move);
     free(j);
-}
-
-/* FNV-1a. The ids are the service's and ours, both spread well. */
-static size_t hash(const char *s)
-{
-    uint64_t h = 14695981039346656037U;
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211U;
-    return (size_t)(h ^ (h >> 32));
 }
 
 /* Where `id` is, or the free place where it belongs. */
 static size_t place(struct operation *const *bucket, size_t count, const char *id)
 {
-    size_t i = hash(id) & (count - 1);
+    size_t i = opid_hash(id) & (count - 1);
     while (bucket[i] && strcmp(bucket[i]->id, id) != 0)
         i = (i + 1) & (count - 1);
     return i;
@@ -183,6 +178,15 @@ static void grow(struct journal *j)
     j->bucket_count = count;
 }
 
+static void add_move(struct journal *j, const struct operation *op)
+{
+    if (j->moves == j->move_room) {
+        j->move_room = j->move_room ? 2 * j->move_room : BUCKETS_FIRST;
+        j->move = mem_resize(j->move, j->move_room, sizeof(struct operation *));
+    }
+    j->move[j->moves++] = op;
+}
+
 static int merge_one(struct journal *j, const struct json_object *o, struct error *err)
 {
     const char *id = json_get_str(o, "Id");
@@ -198,7 +202,7 @@ static int merge_one(struct journal *j, const struct json_object *o, struct erro
     }
     struct operation *op = operation_read(o);
     if (operation_ended(op) || op->status == OP_READY)
-        j->moves++;
+        add_move(j, op);
     op->replaced = j->bucket[i];
     j->bucket[i] = op;
     if (j->bucket[i]->type == OP_EXECUTION)
@@ -230,7 +234,12 @@ size_t journal_count(const struct journal *j)
     return j->count;
 }
 
-uint64_t journal_moves(const struct journal *j)
+size_t journal_moves(const struct journal *j)
 {
     return j->moves;
+}
+
+const struct operation *journal_move(const struct journal *j, size_t i)
+{
+    return j->move[i];
 }

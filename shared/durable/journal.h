@@ -65,8 +65,10 @@ const struct operation *journal_find(const struct journal *j, const char *id);
 /* The EXECUTION operation, or NULL. */
 const struct operation *journal_execution(const struct journal *j);
 size_t journal_count(const struct journal *j);
-/* Grows with each record merged that has ended or is READY: what somebody may wait for. */
-uint64_t journal_moves(const struct journal *j);
+/* How many records were merged that had ended or were READY: what somebody may wait for. */
+size_t journal_moves(const struct journal *j);
+/* The record of move `i`, from 0 on. */
+const struct operation *journal_move(const struct journal *j, size_t i);
 
 /* OP_NONE for no record. */
 enum op_status operation_status(const struct operation *op);

@@ -6,6 +6,7 @@
 #ifndef DURABLE_OPID_H
 #define DURABLE_OPID_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define OPID_WIRE 17 /* with the NUL */
@@ -13,5 +14,7 @@
 /* New string: operation `n` (from 1) of the context whose raw id is `prefix`, "" for the root. */
 char *opid_raw(const char *prefix, uint64_t n);
 void opid_wire(const char *raw, char out[OPID_WIRE]);
+/* For tables by wire id. */
+size_t opid_hash(const char *wire);
 
 #endif

@@ -1,6 +1,6 @@
 /* strand.h - a line of execution that suspends and resumes by itself: the handler, or a branch of a
  * batch. It knows what it waits for at the service, so that whoever runs it can tell when it may go
- * on, and when to ask. With the execution's lock held. */
+ * on, and when to ask (waiting.h). With the execution's lock held. */
 #ifndef DURABLE_STRAND_H
 #define DURABLE_STRAND_H
 
@@ -11,6 +11,10 @@ struct awaited {
     char id[OPID_WIRE];
     int64_t ask_ms; /* wall clock: when to ask the service */
     unsigned asked; /* how often it has been asked in vain */
+    /* of the index in which it is */
+    struct awaited *next;
+    size_t place;
+    size_t branch;
 };
 
 struct strand {
@@ -18,6 +22,7 @@ struct strand {
     bool abandoned;              /* nobody wants to know any more */
     struct awaited *await;
     size_t count;
+    size_t room;
 };
 
 void strand_release(struct strand *s);
@@ -25,14 +30,10 @@ void strand_release(struct strand *s);
 bool strand_abandoned(const struct strand *s);
 /* It waits for operation `id`. `scheduled_ms` is when that is due, 0 where nobody knows. */
 void strand_await(struct strand *s, const char *id, int64_t scheduled_ms, int64_t now_ms);
-/* What `from` waits for, `to` waits for as well. */
-void strand_await_all(struct strand *to, const struct strand *from);
+/* It waits for what `a` says, which is copied. */
+void strand_add(struct strand *s, const struct awaited *a);
 /* Something that it waits for has ended or become READY. */
 bool strand_moved(const struct strand *s, const struct journal *j);
-/* When to ask the service next; INT64_MAX: never. */
-int64_t strand_next_ask(const struct strand *s);
-/* The service has been asked: what was due is due again, later each time. */
-void strand_asked(struct strand *s, int64_t now_ms);
 /* It runs (again). */
 void strand_reset(struct strand *s);
 

@@ -1,8 +1,11 @@
 /* The receiver's request path: any bytes on a connection, through libmicrohttpd, httpd.c and what
  * reads bodies and headers. What is answered is HTTP, and what is accepted can be delivered. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,7 +18,9 @@
 #include "shared/base/mem.h"
 #include "tests/fuzz/fuzz.h"
 
-#define ROUNDS 200 /* of the server's loop for one input */
+#define ROUNDS        200 /* of the server's loop for one input */
+#define DIAL_TRIES    100
+#define DIAL_PAUSE_US 100000
 
 static void on_each_header(void *arg, const char *name, const char *value)
 {
@@ -81,10 +86,22 @@ static int dial(const struct httpd *h)
                               .sin_port = htons(httpd_port(h)),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct linger hard = { .l_onoff = 1 };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    FUZZ_MUST(fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)); /* no sockets in TIME-WAIT */
-    return fd;
+    for (int tries = 0; tries < DIAL_TRIES; tries++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        FUZZ_MUST(fd >= 0);
+        if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)); /* less in TIME-WAIT */
+            return fd;
+        }
+        int why = errno;
+        close(fd);
+        if (why != EADDRNOTAVAIL) { /* others on this machine may have taken all ports */
+            fprintf(stderr, "connect: %s\n", strerror(why));
+            break;
+        }
+        usleep(DIAL_PAUSE_US);
+    }
+    abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -114,6 +114,31 @@ Test(journal, replaces_a_record_as_a_whole_and_merging_again_changes_nothing)
     journal_free(j);
 }
 
+Test(journal, knows_in_which_order_operations_have_moved)
+{
+    static const char *const want[] = { "a", "b", "a", "c" };
+    struct journal *j = journal_new();
+    struct error err = { 0 };
+    cr_assert_eq(journal_moves(j), 0);
+    cr_assert_eq(merge(j,
+                       "[{\"Id\":\"a\",\"Type\":\"STEP\",\"Status\":\"READY\"},"
+                       "{\"Id\":\"c\",\"Type\":\"WAIT\",\"Status\":\"STARTED\"},"
+                       "{\"Id\":\"b\",\"Type\":\"STEP\",\"Status\":\"FAILED\"},"
+                       "{\"Id\":\"a\",\"Type\":\"STEP\",\"Status\":\"PENDING\"}]",
+                       &err),
+                 0);
+    cr_assert_eq(merge(j,
+                       "[{\"Id\":\"a\",\"Type\":\"STEP\",\"Status\":\"SUCCEEDED\"},"
+                       "{\"Id\":\"c\",\"Type\":\"WAIT\",\"Status\":\"SUCCEEDED\"}]",
+                       &err),
+                 0);
+    cr_assert_eq(journal_moves(j), ARRAY_LEN(want));
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        cr_assert_str_eq(journal_move(j, i)->id, want[i]);
+    cr_assert_eq(journal_move(j, 0)->status, OP_READY);
+    journal_free(j);
+}
+
 Test(journal, finds_thousands_of_operations)
 {
     struct journal *j = journal_new();
