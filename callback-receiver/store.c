@@ -72,7 +72,12 @@ struct store *store_open(const char *url, struct error *err)
 
 int store_run(struct store *s, struct store_op *const *ops, size_t count, struct error *err)
 {
-    return s->driver->run(s, ops, count, err);
+    if (s->driver->run(s, ops, count, err) == 0)
+        return 0;
+    /* What a claim has found before its commit failed is nobody's. */
+    for (size_t i = 0; i < count; i++)
+        store_op_clear(ops[i]);
+    return -1;
 }
 
 void store_close(struct store *s)

@@ -126,7 +126,7 @@ struct store {
 struct store *store_open(const char *url, struct error *err) CHECKED;
 /* May several processes have it open at once? */
 bool store_shared(const char *url);
-/* 0: all are done and durable. -1: none has happened. */
+/* 0: all are done and durable. -1: none has happened, and their answers are empty. */
 int store_run(struct store *s, struct store_op *const *ops, size_t count,
               struct error *err) CHECKED;
 /* Takes NULL. */

@@ -11,7 +11,7 @@
 
 struct args {
     char *bin_dir, *engine_stub, *store;
-    int64_t receivers, kills, redis_kills, reports, clients, fail, close, seed;
+    int64_t receivers, kills, redis_kills, fulls, reports, clients, fail, close, seed;
 };
 
 static int run(const struct args *a, struct error *err)
@@ -29,23 +29,27 @@ static int run(const struct args *a, struct error *err)
                                .receivers = (unsigned)a->receivers,
                                .kills = (unsigned)a->kills,
                                .redis_kills = (unsigned)a->redis_kills,
+                               .fulls = (unsigned)a->fulls,
                                .reports = (unsigned)a->reports,
                                .clients = (unsigned)a->clients,
                                .fail_percent = (unsigned)a->fail,
                                .close_percent = (unsigned)a->close,
                                .seed = (uint64_t)a->seed };
     printf(
-        "%-8s %lld receiver(s), %lld kills, %lld of Redis, %lld reports, %lld clients, seed %lld\n",
+        "%-8s %lld receiver(s), %lld kills, %lld of Redis, %lld times a full disk, %lld reports, "
+        "%lld clients, seed %lld\n",
         a->store, (long long)a->receivers, (long long)a->kills, (long long)a->redis_kills,
-        (long long)a->reports, (long long)a->clients, (long long)a->seed);
+        (long long)a->fulls, (long long)a->reports, (long long)a->clients, (long long)a->seed);
     fflush(stdout);
     int rc = storm_run(&o, &r, err);
     if (rc == 1)
         printf("         skipped: %s\n", err->msg);
     if (rc == 0)
         printf("         nothing lost in %.1f s: %u accepted = %u delivered once + %u held; "
-               "%u requests retried, %u contradictions refused, %u calls to the engine\n",
-               r.seconds, r.accepted, r.delivered, r.held, r.retries, r.conflicts, r.calls);
+               "%u requests retried (%u had a 503 from a full disk), %u contradictions refused, %u "
+               "calls to the engine\n",
+               r.seconds, r.accepted, r.delivered, r.held, r.retries, r.refused, r.conflicts,
+               r.calls);
     return rc;
 }
 
@@ -64,6 +68,7 @@ int main(int argc, char **argv)
           "of which the last is not killed where there are several" },
         { "kills", NULL, OPT_INT, &a.kills, "20", 0, 1000, "N", "of receivers" },
         { "redis-kills", NULL, OPT_INT, &a.redis_kills, "0", 0, 1000, "N", "of Redis" },
+        { "fulls", NULL, OPT_INT, &a.fulls, "0", 0, 1000, "N", "times that the disk is full" },
         { "reports", NULL, OPT_INT, &a.reports, "20000", 1, 500000, "N", "in all" },
         { "clients", NULL, OPT_INT, &a.clients, "200", 1, 1000, "N", "at once" },
         { "fail", NULL, OPT_INT, &a.fail, "30", 0, 90, "PERCENT", "of the engine's calls" },

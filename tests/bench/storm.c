@@ -1,8 +1,10 @@
 #include "tests/bench/storm.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "local/stack/folder.h"
@@ -11,27 +13,37 @@
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "tests/bench/redis_server.h"
+#include "tests/bench/small_disk.h"
 #include "tests/bench/storm_jobs.h"
 
 #define RECEIVERS   8
 #define READY_MS    30000
 #define STUCK_MS    90000 /* without any progress */
+#define START_MS    10000 /* who ends later than that had begun to serve */
+#define RETRY_MS    200
+#define FULL_MS     300
+#define FULL_MORE   1200
 #define RECORDS_MAX ((size_t)64 << 20)
 
 struct storm {
     const struct storm_options *o;
     struct storm_result *out;
     char *dir;
+    char *data; /* the store's folder in it */
+    struct small_disk *disk;
     struct program *engine;
     char *engine_url;
     struct redis_server *redis;
     struct program *receivers[RECEIVERS];
     uint16_t ports[RECEIVERS];
     bool dead[RECEIVERS];
+    int64_t started_ms[RECEIVERS];
     struct storm_jobs *jobs;
     struct http_client *http;
     uint64_t random;
-    unsigned next_kill, next_redis_kill; /* when so many jobs are done */
+    unsigned next_kill, next_redis_kill, next_full; /* when so many jobs are done */
+    int64_t room_ms;                                /* the disk is full until then */
+    unsigned refused_before;
 };
 
 /* xorshift64*: the same moments for the same seed. */
@@ -70,7 +82,7 @@ static int start_engine(struct storm *s, struct error *err)
 static char *store_url(const struct storm *s)
 {
     return s->redis ? mem_printf("redis://127.0.0.1:%d/0", redis_server_port(s->redis))
-                    : mem_printf("sqlite:%s/c.db", s->dir);
+                    : mem_printf("sqlite:%s/c.db", s->data);
 }
 
 static int start_receiver(struct storm *s, unsigned i, struct error *err)
@@ -98,9 +110,15 @@ static int start_receiver(struct storm *s, unsigned i, struct error *err)
                           "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1",
                           NULL };
     s->receivers[i] = program_start(argv, env, log, err);
-    if (!s->receivers[i])
-        return -1;
-    return 0;
+    s->started_ms[i] = clock_mono_ms(clock_system());
+    return s->receivers[i] ? 0 : -1;
+}
+
+static int restart_receiver(struct storm *s, unsigned i, struct error *err)
+{
+    s->dead[i] = false;
+    s->started_ms[i] = clock_mono_ms(clock_system());
+    return program_restart(s->receivers[i], err);
 }
 
 static int await_port(struct storm *s, unsigned i, struct error *err)
@@ -131,14 +149,32 @@ static bool no_such_store(struct storm *s)
     return n > 0 && strstr(text, "not in this build");
 }
 
-static int set_up(struct storm *s, struct error *err)
+static int lay_disk(struct storm *s, struct error *err)
 {
     s->dir = folder_new("storm", err);
-    s->http = s->dir ? http_client_new(err) : NULL;
+    if (!s->dir)
+        return -1;
+    s->data = mem_printf("%s/store", s->dir);
+    if (mkdir(s->data, 0700) < 0)
+        return error_set_errno(err, errno, "cannot make %s", s->data);
+    if (s->o->fulls == 0)
+        return 0;
+    if (small_disk_possible(err) < 0)
+        return 1;
+    s->disk = small_disk_new(s->data, err);
+    return s->disk ? 0 : -1;
+}
+
+static int set_up(struct storm *s, struct error *err)
+{
+    int rc = lay_disk(s, err);
+    if (rc != 0)
+        return rc;
+    s->http = http_client_new(err);
     if (!s->http)
         return -1;
     if (s->o->store != STORM_SQLITE) {
-        s->redis = redis_server_start(s->dir, s->o->store == STORM_CLUSTER, err);
+        s->redis = redis_server_start(s->data, s->o->store == STORM_CLUSTER, err);
         if (!s->redis)
             return err->code == ERR_NOT_FOUND ? 1 : -1;
     }
@@ -166,20 +202,32 @@ static void tear_down(struct storm *s, bool keep)
     redis_server_free(s->redis);
     storm_jobs_free(s->jobs);
     http_client_free(s->http);
+    struct error err;
+    if (small_disk_free(s->disk, keep, &err) < 0)
+        fprintf(stderr, "storm: %s\n", err.msg);
     if (s->dir && !keep)
         folder_remove(s->dir, NULL);
+    free(s->data);
     free(s->engine_url);
     free(s->dir);
 }
 
 /* ---- the storm ------------------------------------------------------------------------------- */
 
-/* A receiver that has ended by itself has failed. */
+/* A receiver that has ended by itself has failed, unless it could not open its store at its start:
+ * then it says so, and is started again, as a supervisor would. */
 static int check_receivers(struct storm *s, struct error *err)
 {
-    for (unsigned i = 0; i < s->o->receivers; i++)
-        if (!s->dead[i] && !program_running(s->receivers[i]))
+    int64_t now = clock_mono_ms(clock_system());
+    for (unsigned i = 0; i < s->o->receivers; i++) {
+        if (s->dead[i] || program_running(s->receivers[i]))
+            continue;
+        bool early = now < s->started_ms[i] + START_MS;
+        if (!early || s->o->fulls == 0 || program_stop(s->receivers[i], 0) != EXIT_FAILURE)
             return error_set(err, ERR_INTERNAL, 0, "receiver %u ended by itself: see its log", i);
+        if (now >= s->started_ms[i] + RETRY_MS && restart_receiver(s, i, err) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -193,18 +241,39 @@ static int kill_one(struct storm *s, struct error *err)
     for (unsigned i = 0; i < many; i++) {
         if (!s->dead[i] || (left < many && i != victim))
             continue;
-        if (program_restart(s->receivers[i], err) < 0)
+        if (restart_receiver(s, i, err) < 0)
             return -1;
-        s->dead[i] = false;
     }
     program_kill(s->receivers[victim]);
     s->dead[victim] = true;
     s->out->kills++;
     s->next_kill = moment(s, s->out->kills, s->o->kills);
-    if (s->o->receivers > 1)
+    return s->o->receivers > 1 ? 0 : restart_receiver(s, victim, err);
+}
+
+static int make_room(struct storm *s, struct error *err)
+{
+    s->room_ms = 0;
+    s->out->refused += storm_jobs_refused(s->jobs) - s->refused_before;
+    if (small_disk_room(s->disk, err) < 0)
+        return -1;
+    return s->redis ? redis_server_mend(s->redis, err) : 0;
+}
+
+/* Full for a while, whatever is done meanwhile. */
+static int fill_disk(struct storm *s, struct error *err)
+{
+    if (s->room_ms && clock_mono_ms(clock_system()) < s->room_ms)
         return 0;
-    s->dead[victim] = false;
-    return program_restart(s->receivers[victim], err);
+    if (s->room_ms)
+        return make_room(s, err);
+    if (s->out->fulls == s->o->fulls || storm_jobs_done(s->jobs) < s->next_full)
+        return 0;
+    s->out->fulls++;
+    s->next_full = moment(s, s->out->fulls, s->o->fulls);
+    s->room_ms = clock_mono_ms(clock_system()) + FULL_MS + pick(s, FULL_MORE);
+    s->refused_before = storm_jobs_refused(s->jobs);
+    return small_disk_fill(s->disk, err);
 }
 
 static int kill_some(struct storm *s, struct error *err)
@@ -212,13 +281,13 @@ static int kill_some(struct storm *s, struct error *err)
     unsigned done = storm_jobs_done(s->jobs);
     if (s->out->kills < s->o->kills && done >= s->next_kill && kill_one(s, err) < 0)
         return -1;
-    if (s->out->redis_kills < s->o->redis_kills && done >= s->next_redis_kill) {
+    if (s->out->redis_kills < s->o->redis_kills && done >= s->next_redis_kill && !s->room_ms) {
         if (redis_server_bounce(s->redis, err) < 0)
             return -1;
         s->out->redis_kills++;
         s->next_redis_kill = moment(s, s->out->redis_kills, s->o->redis_kills);
     }
-    return 0;
+    return fill_disk(s, err);
 }
 
 /* One round of all jobs: registering and reporting, with kills, or asking as the launcher. */
@@ -296,8 +365,11 @@ int storm_run(const struct storm_options *o, struct storm_result *out, struct er
     if (rc == 0) {
         s.next_kill = o->kills ? moment(&s, 0, o->kills) : UINT32_MAX;
         s.next_redis_kill = o->redis_kills ? moment(&s, 0, o->redis_kills) : UINT32_MAX;
+        s.next_full = o->fulls ? moment(&s, 0, o->fulls) : UINT32_MAX;
         rc = round_of(&s, true, err);
     }
+    if (rc == 0 && s.room_ms)
+        rc = make_room(&s, err);
     if (rc == 0) {
         storm_jobs_judge(s.jobs);
         rc = round_of(&s, false, err);

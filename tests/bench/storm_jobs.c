@@ -52,7 +52,7 @@ struct storm_jobs {
     bool judging;
     struct client *clients;
     unsigned client_count;
-    unsigned retries, conflicts;
+    unsigned retries, refused, conflicts;
     bool faulty;
     struct error fault;
 };
@@ -266,6 +266,7 @@ static void on_answer(void *arg, unsigned client, int status, const char *body, 
     (void)len;
     struct storm_jobs *j = arg;
     struct client *c = &j->clients[client];
+    j->refused += status == 503;
     if (status == 0 || status == 429 || status == 503)
         j->retries += !j->judging;
     else if (j->judging)
@@ -282,6 +283,11 @@ struct swarm_hooks storm_jobs_hooks(struct storm_jobs *j)
 unsigned storm_jobs_done(const struct storm_jobs *j)
 {
     return j->done;
+}
+
+unsigned storm_jobs_refused(const struct storm_jobs *j)
+{
+    return j->refused;
 }
 
 void storm_jobs_judge(struct storm_jobs *j)

@@ -20,6 +20,8 @@ void storm_jobs_free(struct storm_jobs *j); /* takes NULL */
 struct swarm_hooks storm_jobs_hooks(struct storm_jobs *j);
 /* Jobs that are done in this round. */
 unsigned storm_jobs_done(const struct storm_jobs *j);
+/* Requests so far that had a 503. */
+unsigned storm_jobs_refused(const struct storm_jobs *j);
 /* From now on the clients are the launcher's. */
 void storm_jobs_judge(struct storm_jobs *j);
 /* False, with *err, where an answer was one that must not be. */

@@ -31,6 +31,8 @@ static void storm(struct storm_options o)
     cr_assert_eq(rc, 0, "STORM_SEED=%llu: %s", (unsigned long long)o.seed, err.msg);
     cr_assert_eq(r.kills, o.kills);
     cr_assert_eq(r.redis_kills, o.redis_kills);
+    cr_assert_eq(r.fulls, o.fulls);
+    cr_assert(o.fulls == 0 || r.refused > 0, "a full disk refused nothing");
     cr_assert_eq(r.accepted, o.reports);
     cr_assert_eq(r.delivered + r.held, o.reports);
     cr_assert_gt(r.calls, o.reports);
@@ -64,6 +66,27 @@ Test(receiver_storm, a_redis_with_cluster_enabled_works)
 {
     storm((struct storm_options){
         .store = STORM_CLUSTER, .receivers = 1, .kills = 2, .reports = 400, .clients = 50 });
+}
+
+Test(receiver_storm, a_full_disk_refuses_and_loses_nothing)
+{
+    storm((struct storm_options){ .store = STORM_SQLITE,
+                                  .receivers = 1,
+                                  .kills = 2,
+                                  .fulls = 3,
+                                  .reports = 1200,
+                                  .clients = 50 });
+}
+
+Test(receiver_storm, a_redis_on_a_full_disk_loses_nothing)
+{
+    storm((struct storm_options){ .store = STORM_REDIS,
+                                  .receivers = 2,
+                                  .kills = 2,
+                                  .redis_kills = 1,
+                                  .fulls = 2,
+                                  .reports = 800,
+                                  .clients = 50 });
 }
 
 /* ---- the checker can fail ------------------------------------------------------------------- */

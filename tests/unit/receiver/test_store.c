@@ -172,6 +172,31 @@ Test(store, a_batch_happens_whole_or_not_at_all)
     store_close(s);
 }
 
+/* What were called for it would be called for again, and the second call's answer, "closed", be
+ * taken for the first one's. */
+Test(store, a_claim_that_is_not_committed_has_nothing)
+{
+    struct store *s = open_store();
+    cr_assert_eq(once(s, STORE_REPORT, "QQ==", "1"), CALLBACK_TAKEN);
+    struct store_op claim = { .action = STORE_CLAIM, .now_ms = 6000, .limit = 5, .lease_ms = 1000 };
+    struct store_op broken = make(STORE_REGISTER, "QUI=", CALLBACK_BY_LAUNCHER, "3");
+    struct store_op *both[] = { &claim, &broken };
+    struct error err;
+    size_t real = broken.payload.len;
+    broken.payload.len = (size_t)3 << 30; /* over SQLite's limit for a value */
+    cr_assert_eq(store_run(s, both, 2, &err), -1);
+    cr_assert_eq(claim.count, 0);
+    cr_assert_null(claim.items);
+    broken.payload.len = real;
+    cr_assert_eq(store_run(s, both, 2, &err), 0, "%s", err.msg);
+    cr_assert_eq(claim.count, 1);
+    cr_assert_eq(claim.items[0].record.attempts, 1);
+    cr_assert_not(claim.items[0].record.unanswered);
+    store_op_release(&claim);
+    store_op_release(&broken);
+    store_close(s);
+}
+
 BOTH(later_operations_of_a_batch_see_earlier_ones)
 {
     struct store *s = open_store();
