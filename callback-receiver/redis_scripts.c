@@ -146,11 +146,14 @@ static const char *const texts[REDIS_SCRIPTS] = {
     [REDIS_PURGE] = PRELUDE
     "for _, id in ipairs(call('ZRANGEBYSCORE', p..'expires', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2]))"
     " do\n"
-    "  call('DEL', p..'r:'..id)\n"
-    "  for _, name in ipairs({ 'expires', 'judge', 'due', 'beat', 'reported' }) do\n"
-    "    call('ZREM', p..name, id)\n"
+    "  if call('ZSCORE', p..'state:2', id) then call('ZADD', p..'expires', ARGV[3], id)\n"
+    "  else\n"
+    "    call('DEL', p..'r:'..id)\n"
+    "    for _, name in ipairs({ 'expires', 'judge', 'due', 'beat', 'reported' }) do\n"
+    "      call('ZREM', p..name, id)\n"
+    "    end\n"
+    "    for i = 1, 6 do call('ZREM', p..'state:'..i, id) end\n"
     "  end\n"
-    "  for i = 1, 6 do call('ZREM', p..'state:'..i, id) end\n"
     "end\n"
     "return ''\n",
 

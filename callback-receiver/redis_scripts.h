@@ -8,7 +8,7 @@
  *     due          sorted set, by ms: when a report is due again; what is claimed, when its lease
  *                  ends. Each accepted report is here, or waits in `work`, or both (claimed)
  *     judge        sorted set, by ms: when silence is judged
- *     expires      sorted set, by ms: when a callback may be forgotten
+ *     expires      sorted set, by ms: when a callback may be forgotten, unless it is accepted
  *     beat         sorted set, by ms: when a heartbeat to Lambda is due
  *     reported     sorted set, by ms: when the reports came that are not delivered
  *     state:N      sorted set, by ms of creation: the callbacks of each state
@@ -46,7 +46,7 @@ enum redis_script {
      * grace, next due, {ids that dead receivers have claimed}, {ids to judge}, {ids with a
      * heartbeat}}. */
     REDIS_LEAD,
-    /* now, limit */
+    /* now, limit, when to look again at what is not delivered yet */
     REDIS_PURGE,
     /* receiver */
     REDIS_LEAVE,

@@ -102,12 +102,11 @@ static void send_load(struct redis_slot *slot, struct redis_conn *r)
     redis_conn_send(r, argc, argv, lens);
 }
 
-/* From when on it may be forgotten; 0: never. What is accepted stays until it is settled, what is
- * dead until somebody had the time to see it. */
+/* From when on it may be forgotten; what is dead, not before somebody had the time to see it. What
+ * is accepted is in this index too, since it comes from it and goes back to it, but stays until it
+ * is settled (REDIS_PURGE). */
 static int64_t expires_ms(const struct callback *c)
 {
-    if (c->state == CALLBACK_ABSENT || c->state == CALLBACK_ACCEPTED)
-        return 0;
     int64_t over = (c->expires_s + STORE_KEEP_S + 1) * 1000;
     int64_t seen = c->ended_ms + STORE_KEEP_DEAD_S * INT64_C(1000) + 1;
     return c->state == CALLBACK_DEAD && seen > over ? seen : over;

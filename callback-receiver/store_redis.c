@@ -23,13 +23,14 @@
 #include "shared/base/digest.h"
 #include "shared/base/mem.h"
 
-#define TRIES      50   /* of a batch that others cross */
-#define RECONNECTS 2    /* of one batch */
-#define HOLD_MS    5000 /* longer than a batch takes */
-#define LEADER_MS  5000 /* liveness.c asks every 500 ms */
-#define DEAD_MS    "5000"
-#define LEAD_LIMIT "1000" /* callbacks to look at in one go */
-#define LOST_MAX   1024
+#define TRIES        50   /* of a batch that others cross */
+#define RECONNECTS   2    /* of one batch */
+#define HOLD_MS      5000 /* longer than a batch takes */
+#define LEADER_MS    5000 /* liveness.c asks every 500 ms */
+#define DEAD_MS      "5000"
+#define UNSETTLED_MS (3600 * 1000) /* until one that cannot be forgotten yet is looked at again */
+#define LEAD_LIMIT   "1000"        /* callbacks to look at in one go */
+#define LOST_MAX     1024
 
 /* An entry of the stream that this receiver has taken. */
 struct claimed {
@@ -158,6 +159,7 @@ static size_t send_op(struct attempt *t, size_t i)
     auto_free char *limit = mem_printf("%zu", op->limit);
     auto_free char *hold = mem_printf("%lld", (long long)op->now_ms + HOLD_MS);
     auto_free char *lease = mem_printf("%d", LEADER_MS);
+    auto_free char *later = mem_printf("%lld", (long long)op->now_ms + UNSETTLED_MS);
     auto_free char *ahead = mem_printf("%lld", (long long)op->now_ms + op->ahead_ms);
     const char *mode = op->action == STORE_START   ? "start"
                        : op->action == STORE_GRACE ? "grace"
@@ -174,7 +176,8 @@ static size_t send_op(struct attempt *t, size_t i)
             r, REDIS_LEAD,
             (const char *[]){ t->s->name, now, mode, lease, DEAD_MS, LEAD_LIMIT, ahead }, 7);
     case STORE_PURGE:
-        return op->limit ? send_script(r, REDIS_PURGE, (const char *[]){ now, limit }, 2) : 0;
+        return op->limit ? send_script(r, REDIS_PURGE, (const char *[]){ now, limit, later }, 3)
+                         : 0;
     case STORE_PROBE:
         return send_words(r, (const char *[]){ "SET", REDIS_PREFIX "probe", now }, 3);
     case STORE_LIST:
