@@ -13,7 +13,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/httpd.h"
 
-#define FAKE_ASKED 64
+#define FAKE_ASKED 256
 #define UNUSED     __attribute__((unused))
 
 /* What the n-th call of an operation gets; the last rule of an operation stays. */

@@ -360,6 +360,26 @@ Test(workflow, takes_a_held_report_as_the_outcome)
     }
 }
 
+/* Text is a string, and so is what says that it is JSON and is not. */
+Test(workflow, takes_a_held_text_as_a_string)
+{
+    static const char *const media[] = { "text/plain; charset=utf-8", "application/json" };
+    for (size_t i = 0; i < ARRAY_LEN(media); i++) {
+        auto_free char *held = mem_printf("{\"id\":\"x\",\"state\":\"accepted\",\"report\":"
+                                          "{\"kind\":\"success\",\"mediaType\":\"%s\","
+                                          "\"body\":\"%s\"}}",
+                                          media[i], i == 0 ? "[1]" : "[1");
+        const struct fake_rule rules[] = { { "GET", 200, held }, { NULL, 0, NULL } };
+        struct rig r;
+        rig_init(&r, CALLBACK, rules);
+        rig_run(&r, "PENDING");
+        fake_durable_callback(&r.durable, "TIMED_OUT", TIMEOUT);
+        rig_run(&r, "SUCCEEDED");
+        cr_expect_str_eq(json_get_str(r.answer, "Result"), i == 0 ? "\"[1]\"" : "\"[1\"");
+        rig_release(&r);
+    }
+}
+
 Test(workflow, takes_a_held_failure_as_the_outcome)
 {
     static const struct fake_rule rules[] = {
