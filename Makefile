@@ -425,43 +425,68 @@ compose-test: ## docker-compose.yml with everything killed in mid-work (needs a 
 	@tests/compose/run
 
 # ---- checks ------------------------------------------------------------------------------------
-.PHONY: lint
-lint: check-style ## style and static checks
-	@if command -v cppcheck >/dev/null; then \
-		cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. \
-			--enable=warning,performance,portability --suppress=missingIncludeSystem \
-			$(filter-out tests/%,$(ALL_SRC)); \
-	else echo 'lint: cppcheck is not installed: skipped'; fi
+# Each file is judged by itself, so what was found clean is not read again until it, a header of its or the
+# flags change: build/analyze/FILE.* says what was clean.
+.PHONY: lint lint-quick
+lint: lint-quick analyze ## style, cppcheck, warnings of both compilers, gcc -fanalyzer, clang-tidy: all are errors (minutes, once)
+lint-quick: check-style cppcheck warnings-clang ## the part of lint that takes seconds; gcc's own warnings are errors with DEV=1
 
-# Both judge a file by itself, so what they found nothing in is not read again until it, a header or the
-# checks change.
-ANALYZE_SRC := $(filter-out tests/% examples/%,$(ALL_SRC))
-ANALYZE_ON := $(wildcard shared/*/*.h callback-receiver/*.h container/*.h launcher/*.h local/*.h local/*/*.h)
+PRODUCT_SRC := $(filter-out tests/% examples/%,$(ALL_SRC))
 ANALYZE := build/analyze
-.PHONY: analyze
-analyze: build/config.mk ## gcc -fanalyzer and clang-tidy over the products (minutes); what they find is an error
-	@what=; \
-	if gcc -fanalyzer -x c -c -o /dev/null /dev/null 2>/dev/null; then what=analyze-gcc; \
-	else echo 'analyze: skipped: gcc has no -fanalyzer here'; fi; \
-	if command -v clang-tidy >/dev/null; then what="$$what analyze-tidy"; \
-	else echo 'analyze: skipped: clang-tidy is not installed'; fi; \
-	[ -z "$$what" ] || $(MAKE) --no-print-directory -k $$what
+ANALYZE_FLAGS = $(filter-out -Werror,$(ALL_CFLAGS)) -Werror $(if $(filter examples/%,$<),-idirafter shared/durable)
 
-.PHONY: analyze-gcc analyze-tidy
-analyze-gcc: $(ANALYZE_SRC:%.c=$(ANALYZE)/%.gcc)
-analyze-tidy: $(ANALYZE_SRC:%.c=$(ANALYZE)/%.tidy)
+.PHONY: cppcheck
+cppcheck:
+	@if command -v cppcheck >/dev/null; then mkdir -p $(ANALYZE)/cppcheck && \
+		cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. --cppcheck-build-dir=$(ANALYZE)/cppcheck \
+			--enable=warning,performance,portability --suppress=missingIncludeSystem $(PRODUCT_SRC); \
+	else echo 'lint: skipped: cppcheck is not installed'; fi
 
-$(ANALYZE)/%.gcc: %.c $(ANALYZE_ON)
+.PHONY: warnings-clang analyze lint-clang lint-gcc lint-tidy
+warnings-clang: build/config.mk
+	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory -k lint-clang; \
+	else echo 'lint: skipped: clang is not installed'; fi
+
+# The analyzers read what is installed; tests are compiled with gcc's warnings alone.
+analyze: build/config.mk ## gcc -fanalyzer and clang-tidy
+	@what=lint-gcc; \
+	gcc -fanalyzer -x c -c -o /dev/null /dev/null 2>/dev/null || echo 'lint: gcc has no -fanalyzer here: its warnings alone'; \
+	if command -v clang-tidy >/dev/null; then what="$$what lint-tidy"; \
+	else echo 'lint: skipped: clang-tidy is not installed'; fi; \
+	$(MAKE) --no-print-directory -k $$what
+
+lint-clang: $(ALL_SRC:%.c=$(ANALYZE)/%.clang)
+lint-gcc: $(ALL_SRC:%.c=$(ANALYZE)/%.gcc)
+lint-tidy: $(PRODUCT_SRC:%.c=$(ANALYZE)/%.tidy)
+lint-clang lint-gcc lint-tidy:
+	@:
+
+$(ANALYZE)/flags: FORCE | $(CONFIG)
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(ANALYZE_FLAGS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# clang-tidy's headers are gcc's.
+ANALYZE_DEPENDS = -MMD -MP -MF $@.d -MT $@ -MT $(@:.gcc=.tidy)
+$(ANALYZE)/%.gcc: %.c $(ANALYZE)/flags
 	@mkdir -p $(@D)
 	@printf '  GCC  %s\n' $<
-	@gcc $(ALL_CFLAGS) -Werror -fanalyzer -c -o /dev/null $< && touch $@
+	@gcc $(ANALYZE_FLAGS) $(if $(filter $<,$(PRODUCT_SRC)),$(FANALYZER)) $(ANALYZE_DEPENDS) -c -o /dev/null $< && touch $@
+FANALYZER = $(eval FANALYZER := $(shell gcc -fanalyzer -x c -c -o /dev/null /dev/null 2>/dev/null && echo -fanalyzer))$(FANALYZER)
+
+$(ANALYZE)/%.clang: %.c $(ANALYZE)/flags
+	@mkdir -p $(@D)
+	@printf '  CLANG %s\n' $<
+	@clang $(ANALYZE_FLAGS) -fsyntax-only -MMD -MP -MF $@.d -MT $@ $< && touch $@
 
 # What is counted of the system's headers goes to standard error.
-$(ANALYZE)/%.tidy: %.c .clang-tidy $(ANALYZE_ON)
+$(ANALYZE)/%.tidy: %.c .clang-tidy $(ANALYZE)/flags
 	@mkdir -p $(@D)
 	@printf '  TIDY %s\n' $<
-	@clang-tidy --quiet $< -- $(ALL_CFLAGS) -Wno-unknown-warning-option 2>$@.log || { cat $@.log; exit 1; }
+	@clang-tidy --quiet $< -- $(filter-out -Werror,$(ANALYZE_FLAGS)) -Wno-unknown-warning-option 2>$@.log || { cat $@.log; exit 1; }
 	@rm -f $@.log && touch $@
+
+-include $(ALL_SRC:%.c=$(ANALYZE)/%.gcc.d) $(ALL_SRC:%.c=$(ANALYZE)/%.clang.d)
 
 .PHONY: check-style
 check-style: ## layout, banned functions, direction of includes, size of files and functions

@@ -152,7 +152,7 @@ Test(local_chained, a_stop_of_the_target_ends_the_caller_and_not_the_other_way, 
     auto_free char *parent = begin(&r, "f:1", "{\"mode\":\"callback\"}");
     auto_free char *child = target_arn(&r, parent);
     cr_assert_eq(lambda_stop(r.aws, parent, NULL, NULL, &err), 0, "%s", err.msg);
-    auto_json struct json_object *stopped = lambda_rig_end(&r, parent, "STOPPED");
+    json_object_put(lambda_rig_end(&r, parent, "STOPPED"));
     auto_free char *callback = lambda_rig_callback(&r, child);
     cr_assert_eq(lambda_callback_success(r.aws, callback, "5", 1, &err), 0, "%s", err.msg);
     expect_result(&r, child, "5");

@@ -129,7 +129,7 @@ Test(local_events, a_failing_function_gets_the_event_twice_more)
     flag(&r, true);
     fault(&r, "{\"operation\":\"PutEvents\",\"action\":\"drop\"}"); /* RUNNING: lost */
     auto_free char *arn = local_rig_run(&r, "true", "");
-    auto_free char *once = wait_for(&r, "failed", 1);
+    free(wait_for(&r, "failed", 1));
     flag(&r, false);
     auto_free char *text = wait_for(&r, "events", 1);
     cr_assert(tells(text, 0, "lastStatus", "STOPPED"), "%s", text);
@@ -143,7 +143,7 @@ Test(local_events, outlives_a_kill)
     local_rig_begin_events(&r);
     flag(&r, true);
     auto_free char *arn = local_rig_run(&r, "true", "");
-    auto_free char *once = wait_for(&r, "failed", 1);
+    free(wait_for(&r, "failed", 1));
     program_kill(r.program);
     flag(&r, false);
     local_rig_restart(&r);
@@ -159,7 +159,7 @@ Test(local_events, can_be_lost_doubled_and_late)
     local_rig_begin_events(&r);
     fault(&r, "{\"operation\":\"PutEvents\",\"action\":\"delay\",\"delayMs\":700}"); /* RUNNING */
     fault(&r, "{\"operation\":\"PutEvents\",\"action\":\"double\",\"source\":\"aws.ecs\"}");
-    auto_free char *arn = local_rig_run(&r, "true", "");
+    free(local_rig_run(&r, "true", ""));
     auto_free char *text = wait_for(&r, "events", 3);
     cr_assert(tells(text, 0, "lastStatus", "STOPPED"), "%s", text);
     cr_assert(tells(text, 1, "lastStatus", "STOPPED"), "%s", text);

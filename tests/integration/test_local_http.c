@@ -66,7 +66,7 @@ Test(local_http, fails_as_it_is_told)
 
     fault(&r, "{\"operation\":\"*\",\"action\":\"delay\",\"delayMs\":200}", 201);
     int64_t before = clock_mono_ms(clock_system());
-    auto_json struct json_object *again = local_rig_must(&r, "RunTask", body);
+    json_object_put(local_rig_must(&r, "RunTask", body));
     cr_assert_geq(clock_mono_ms(clock_system()) - before, 200);
     cr_assert_eq(count_tasks(&r), 1);
 

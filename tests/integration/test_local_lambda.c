@@ -37,7 +37,7 @@ Test(local_lambda, a_wait_suspends_and_resumes_in_the_same_process, .timeout = 6
     int64_t invocations;
     lambda_rig_start(&r, NULL);
     auto_free char *arn = lambda_rig_begin(&r, "f:live", "{\"mode\":\"wait\",\"seconds\":1}");
-    auto_json struct json_object *suspended = lambda_rig_event(&r, arn, "InvocationCompleted");
+    json_object_put(lambda_rig_event(&r, arn, "InvocationCompleted"));
     cr_assert_eq(lambda_rig_processes(&r, "f", &first, &invocations), 1);
     expect_result(&r, arn, "\"waited\"");
     cr_assert_eq(lambda_rig_processes(&r, "f", &second, &invocations), 1);
@@ -120,8 +120,8 @@ Test(local_lambda, killed_and_started_again_it_goes_on, .timeout = 90)
     auto_free char *past = lambda_rig_begin(&r, "f:1", "{\"mode\":\"wait\",\"seconds\":1}");
     auto_free char *slow = lambda_rig_begin(&r, "f:1", "{\"mode\":\"slow\"}");
     auto_free char *id = lambda_rig_callback(&r, callback);
-    auto_json struct json_object *waiting = lambda_rig_event(&r, past, "InvocationCompleted");
-    auto_json struct json_object *busy = lambda_rig_event(&r, slow, "StepStarted");
+    json_object_put(lambda_rig_event(&r, past, "InvocationCompleted"));
+    json_object_put(lambda_rig_event(&r, slow, "StepStarted"));
     cr_assert_gt(lambda_rig_processes(&r, "f", &pid, &invocations), 0);
     lambda_rig_kill(&r);
     clock_sleep_ms(clock_system(), 1200); /* one of the waits comes due while nobody is there */
@@ -165,14 +165,14 @@ Test(local_lambda, stop_ends_it_whatever_its_invocation_does, .timeout = 60)
     struct error err;
     lambda_rig_start(&r, NULL);
     auto_free char *arn = lambda_rig_begin(&r, "f:1", "{\"mode\":\"slow\"}");
-    auto_json struct json_object *busy = lambda_rig_event(&r, arn, "StepStarted");
+    json_object_put(lambda_rig_event(&r, arn, "StepStarted"));
     cr_assert_eq(lambda_stop(r.aws, arn, "Cancelled", "by hand", &err), 0, "%s", err.msg);
     auto_json struct json_object *o = lambda_rig_end(&r, arn, "STOPPED");
     cr_assert_str_eq(json_text(json_get_obj(o, "Error"), NULL),
                      "{\"ErrorMessage\":\"by hand\",\"ErrorType\":\"Cancelled\"}");
     cr_assert_eq(lambda_stop(r.aws, arn, NULL, NULL, &err), 0, "once more changes nothing");
     /* Its checkpoint is refused, and that is an error of the invocation. */
-    auto_json struct json_object *ended = lambda_rig_event(&r, arn, "InvocationCompleted");
+    json_object_put(lambda_rig_event(&r, arn, "InvocationCompleted"));
     expect_history(&r, arn, "ExecutionStarted StepStarted ExecutionStopped InvocationCompleted");
     expect_trouble(&r, arn, "InvalidParameterValueException");
     lambda_rig_stop(&r);

@@ -160,7 +160,7 @@ Test(attempts, ends_with_the_last_attempts_failure)
         auto_json struct json_object *data = rig_error(&r, table[i].type);
         cr_expect_eq(fake_count(r.aws, "RunTask"), table[i].tasks);
         cr_expect_eq(fake_count(r.aws, "DELETE"), table[i].tasks);
-        cr_expect_eq(json_get_int(data, "attempts", 1), table[i].tasks);
+        cr_expect_eq((size_t)json_get_int(data, "attempts", 1), table[i].tasks);
         rig_release(&r);
     }
 }

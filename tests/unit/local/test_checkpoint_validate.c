@@ -241,9 +241,9 @@ Test(checkpoint_validate, wants_a_target_of_this_account_and_region)
            "Cannot start a CHAINED_INVOKE on a function in another region.");
     expect(TARGET("a b"), "The function name is not valid: a b");
     expect(CHAINED("\"FunctionName\":\"f\",\"TenantId\":\"a.b_c:/=+-@ d\""), NULL);
-    auto_free char *tenant = judge(CHAINED("\"FunctionName\":\"f\",\"TenantId\":\"a,b\""), code);
+    free(judge(CHAINED("\"FunctionName\":\"f\",\"TenantId\":\"a,b\""), code));
     cr_expect_str_eq(code, "ValidationException");
-    auto_free char *empty = judge(CHAINED("\"FunctionName\":\"\""), code);
+    free(judge(CHAINED("\"FunctionName\":\"\""), code));
     cr_expect_str_eq(code, "ValidationException");
 }
 
