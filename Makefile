@@ -492,7 +492,7 @@ $(ANALYZE)/%.tidy: %.c .clang-tidy $(ANALYZE)/flags
 check-style: ## layout, banned functions, direction of includes, size of files and functions
 	@tests/style
 
-DOCS := README.md CONTRIBUTING.md CHANGES.md tests/fuzz/README.md $(filter-out docs/faults.md,$(sort $(wildcard docs/*.md))) docs/faults.md
+DOCS := README.md CONTRIBUTING.md CHANGES.md tests/fuzz/README.md tests/chaos/README.md $(filter-out docs/faults.md,$(sort $(wildcard docs/*.md))) docs/faults.md
 .PHONY: check-docs
 check-docs: all examples ## what the documents name is there, and their commands run (tests/docs/markdown.py says which)
 	@if command -v python3 >/dev/null; then \
