@@ -1,20 +1,14 @@
 #include "shared/aws/http.h"
 
-#include <ctype.h>
-#include <curl/curl.h>
-#include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "shared/aws/http_transfer.h"
 #include "shared/aws/http_trust.h"
 #include "shared/base/backoff.h"
 
-#define CONNECT_TIMEOUT_MS 5000
-#define MAX_RESPONSE       (8U << 20)
-#define MAX_HEADERS        (64U << 10)
 #define CANCEL_POLL_MS     100 /* how soon a cancelled transfer or wait is noticed */
 #define IDLE_POLL_MS       1000
 #define RETRY_AFTER_MAX_MS (24 * 3600 * INT64_C(1000))
@@ -22,18 +16,9 @@
 /* The multi handle drives the one easy handle: curl_easy_perform looks at its callbacks once a
  * second only, which is too slow for `cancel`. It also owns the open connections. */
 struct http_client {
-    CURL *easy;
+    struct http_transfer transfer;
     CURLM *multi;
     const char *hashed; /* where certificates are looked for first; NULL: not there */
-    char why[CURL_ERROR_SIZE];
-};
-
-/* What a running transfer writes to. */
-struct transfer {
-    struct http_response *resp;
-    bool too_large;
-    bool once;
-    bool sent;
 };
 
 void http_global_init(void)
@@ -50,226 +35,22 @@ struct http_client *http_client_new(struct error *err)
 {
     struct http_client *c = mem_alloc(sizeof(*c));
     c->hashed = http_trust_hashed(environ);
-    c->easy = curl_easy_init();
     c->multi = curl_multi_init();
-    if (!c->easy || !c->multi) {
-        error_set(err, ERR_INTERNAL, 0, "libcurl does not start");
-        http_client_free(c);
-        return NULL;
-    }
-    return c;
+    if (http_transfer_init(&c->transfer, err) == 0 && c->multi)
+        return c;
+    error_set(err, ERR_INTERNAL, 0, "libcurl does not start");
+    http_client_free(c);
+    return NULL;
 }
 
 void http_client_free(struct http_client *c)
 {
     if (!c)
         return;
-    if (c->easy)
-        curl_easy_cleanup(c->easy);
+    http_transfer_release(&c->transfer);
     if (c->multi)
         curl_multi_cleanup(c->multi);
     free(c);
-}
-
-static size_t on_body(char *data, size_t size, size_t count, void *arg)
-{
-    struct transfer *t = arg;
-    size_t len = size * count;
-    if (buf_add(&t->resp->body, data, len) == 0)
-        return len;
-    t->too_large = true;
-    return 0;
-}
-
-static size_t on_header(char *data, size_t size, size_t count, void *arg)
-{
-    struct transfer *t = arg;
-    size_t len = size * count;
-    if (len >= 5 && memcmp(data, "HTTP/", 5) == 0) /* what came before was an interim response */
-        buf_reset(&t->resp->headers);
-    if (buf_add(&t->resp->headers, data, len) == 0)
-        return len;
-    t->too_large = true;
-    return 0;
-}
-
-/* Called before the request goes out on a connection: the second time where the first was dead. */
-static int before_sending(void *arg, char *to, char *from, int to_port, int from_port)
-{
-    (void)to, (void)from, (void)to_port, (void)from_port;
-    struct transfer *t = arg;
-    if (t->once && t->sent)
-        return CURL_PREREQFUNC_ABORT;
-    t->sent = true;
-    return CURL_PREREQFUNC_OK;
-}
-
-/* ---- request --------------------------------------------------------------------------------- */
-
-static bool method_valid(const char *s)
-{
-    size_t len = strlen(s);
-    return len > 0 && len <= 32 && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == len;
-}
-
-/* No control characters and no spaces: nothing may be smuggled into the request line. */
-static bool url_valid(const char *s)
-{
-    if (strncasecmp(s, "http://", 7) != 0 && strncasecmp(s, "https://", 8) != 0)
-        return false;
-    for (; *s; s++)
-        if ((unsigned char)*s <= ' ' || *s == 0x7f)
-            return false;
-    return true;
-}
-
-static bool tls(const char *url)
-{
-    return strncasecmp(url, "https:", 6) == 0;
-}
-
-/* Whether libcurl was built with a place of its own for certificates. */
-static bool libcurl_has_trust(void)
-{
-    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-    return info->age >= CURLVERSION_SEVENTH && (info->cainfo || info->capath);
-}
-
-int http_check_url(const char *url, struct error *err)
-{
-    struct http_trust trust;
-    if (!url_valid(url))
-        return error_set(err, ERR_INVALID, 0, "not an http or https URL");
-    if (tls(url) && !http_trust_hashed(environ) && !http_trust_find(environ, &trust) &&
-        !libcurl_has_trust())
-        return error_set(err, ERR_INVALID, 0,
-                         "there are no CA certificates to check the server by (looked for %s and "
-                         "its like): install ca-certificates, copy the file into the image or name "
-                         "it in SSL_CERT_FILE",
-                         http_trust_place(0));
-    return 0;
-}
-
-static bool header_valid(const struct http_header *h)
-{
-    for (const char *p = h->name; *p; p++)
-        if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~", *p))
-            return false;
-    return h->name[0] && !strpbrk(h->value, "\r\n");
-}
-
-static int list_add(struct curl_slist **list, const char *line, struct error *err)
-{
-    struct curl_slist *longer = curl_slist_append(*list, line);
-    if (!longer)
-        return error_set(err, ERR_INTERNAL, 0, "libcurl has no memory");
-    *list = longer;
-    return 0;
-}
-
-static int build_headers(const struct http_request *req, struct curl_slist **list,
-                         struct error *err)
-{
-    bool typed = false;
-    for (const struct http_header *h = req->headers; h && h->name; h++) {
-        if (!header_valid(h))
-            return error_set(err, ERR_INVALID, 0, "header %zu cannot be sent",
-                             (size_t)(h - req->headers) + 1);
-        typed = typed || strcasecmp(h->name, "Content-Type") == 0;
-        /* libcurl takes "Name;" for a header without a value: "Name:" would drop it. */
-        auto_free char *line =
-            h->value[0] ? mem_printf("%s: %s", h->name, h->value) : mem_printf("%s;", h->name);
-        int rc = list_add(list, line, err);
-        mem_wipe(line, strlen(line)); /* it may carry credentials */
-        if (rc < 0)
-            return -1;
-    }
-    /* Headers that libcurl would add by itself. */
-    if (list_add(list, "Expect:", err) < 0)
-        return -1;
-    return typed ? 0 : list_add(list, "Content-Type:", err);
-}
-
-#define SET(option, value)                                                                         \
-    do {                                                                                           \
-        CURLcode set_ = curl_easy_setopt(c->easy, option, value);                                  \
-        if (set_ != CURLE_OK)                                                                      \
-            return set_;                                                                           \
-    } while (0)
-
-/* A program that the caller starts must not inherit the connection. */
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *at)
-{
-    (void)arg, (void)purpose;
-    return socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
-}
-
-static CURLcode set_policy(struct http_client *c)
-{
-    SET(CURLOPT_ERRORBUFFER, c->why);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NOPROXY, "*");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_TCP_KEEPALIVE, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-    SET(CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-    return CURLE_OK;
-}
-
-static CURLcode set_trust(struct http_client *c)
-{
-    struct http_trust trust = { .dir = c->hashed };
-    if (!c->hashed && !http_trust_find(environ, &trust))
-        return CURLE_OK; /* libcurl's own */
-    SET(CURLOPT_CAINFO, trust.file);
-    SET(CURLOPT_CAPATH, trust.dir);
-    return CURLE_OK;
-}
-
-static CURLcode set_method(struct http_client *c, const struct http_request *req)
-{
-    bool fixed_length = req->body_len > 0 || strcmp(req->method, "POST") == 0 ||
-                        strcmp(req->method, "PUT") == 0 || strcmp(req->method, "PATCH") == 0;
-    if (strcmp(req->method, "HEAD") == 0) {
-        SET(CURLOPT_NOBODY, 1L);
-    } else if (fixed_length) {
-        SET(CURLOPT_POST, 1L);
-        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
-        SET(CURLOPT_POSTFIELDS, req->body_len ? (const char *)req->body : "");
-    } else {
-        SET(CURLOPT_HTTPGET, 1L);
-    }
-    SET(CURLOPT_CUSTOMREQUEST, req->method);
-    return CURLE_OK;
-}
-
-static CURLcode set_request(struct http_client *c, const struct http_request *req,
-                            struct curl_slist *headers, struct transfer *t)
-{
-    SET(CURLOPT_URL, req->url);
-    SET(CURLOPT_HTTPHEADER, headers);
-    SET(CURLOPT_CONNECTTIMEOUT_MS,
-        (long)(req->connect_timeout_ms ? req->connect_timeout_ms : CONNECT_TIMEOUT_MS));
-    SET(CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
-    SET(CURLOPT_WRITEFUNCTION, on_body);
-    SET(CURLOPT_WRITEDATA, t);
-    SET(CURLOPT_HEADERFUNCTION, on_header);
-    SET(CURLOPT_HEADERDATA, t);
-    SET(CURLOPT_PREREQFUNCTION, before_sending);
-    SET(CURLOPT_PREREQDATA, t);
-    if (tls(req->url)) {
-        CURLcode code = set_trust(c);
-        if (code != CURLE_OK)
-            return code;
-    }
-    return set_method(c, req);
 }
 
 /* ---- transfer -------------------------------------------------------------------------------- */
@@ -302,90 +83,27 @@ static bool run(struct http_client *c, const atomic_bool *cancel, CURLcode *resu
     return true;
 }
 
-static int fail(const struct http_client *c, CURLcode code, struct error *err)
-{
-    const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
-    switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
-        return error_set(err, ERR_TIMEOUT, (int)code, "%s", why);
-    case CURLE_URL_MALFORMAT:
-        return error_set(err, ERR_INVALID, (int)code, "not a URL: %s", why);
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-        error_set(err, ERR_NET, (int)code, "%s", why);
-        if (err)
-            err->retryable = false; /* another try meets the same certificate */
-        return -1;
-    case CURLE_ABORTED_BY_CALLBACK:
-        return error_set(err, ERR_NET, (int)code, "the connection was closed without an answer");
-    default:
-        return error_set(err, ERR_NET, (int)code, "%s", why);
-    }
-}
-
-/* One transfer with the certificates that are being looked at now. */
-static int attempt(struct http_client *c, const struct http_request *req,
-                   struct curl_slist *headers, struct transfer *t, CURLcode *code,
-                   struct error *err)
-{
-    curl_easy_reset(c->easy); /* keeps the connections */
-    c->why[0] = '\0';
-    *code = set_policy(c);
-    if (*code == CURLE_OK)
-        *code = set_request(c, req, headers, t);
-    if (*code != CURLE_OK)
-        return error_set(err, ERR_INTERNAL, (int)*code, "libcurl: %s", curl_easy_strerror(*code));
-    if (curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
-        return error_set(err, ERR_INTERNAL, 0, "libcurl: curl_multi_add_handle");
-    bool ended = run(c, req->cancel, code);
-    long status = 0;
-    curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_multi_remove_handle(c->multi, c->easy);
-    if (!ended)
-        return error_set(err, ERR_CANCELLED, 0, "the request was given up");
-    t->resp->status = (int)status;
-    return 0;
-}
-
-static int transfer(struct http_client *c, const struct http_request *req,
-                    struct curl_slist *headers, struct transfer *t, struct error *err)
-{
-    CURLcode code;
-    int rc = attempt(c, req, headers, t, &code, err);
-    if (rc == 0 && code == CURLE_PEER_FAILED_VERIFICATION && c->hashed) {
-        c->hashed = NULL; /* nothing was sent: once more, by the whole bundle */
-        rc = attempt(c, req, headers, t, &code, err);
-    }
-    if (rc < 0)
-        return -1;
-    if (t->too_large)
-        return error_set(err, ERR_TOO_LARGE, 0, "the answer is over %zu bytes", t->resp->body.max);
-    if (code != CURLE_OK) {
-        t->resp->status = 0;
-        return fail(c, code, err);
-    }
-    return 0;
-}
-
 int http_send(struct http_client *c, const struct http_request *req, struct http_response *resp,
               struct error *err)
 {
-    http_response_release(resp);
-    buf_init(&resp->body, req->max_response ? req->max_response : MAX_RESPONSE);
-    buf_init(&resp->headers, MAX_HEADERS);
-    if (!method_valid(req->method))
-        return error_set(err, ERR_INVALID, 0, "not a method");
-    if (http_check_url(req->url, err) < 0)
+    struct http_transfer *t = &c->transfer;
+    CURLcode code = CURLE_FAILED_INIT;
+    bool again = false;
+    if (http_transfer_prepare(t, req, resp, c->hashed, err) < 0)
         return -1;
-    struct curl_slist *headers = NULL;
-    struct transfer t = { .resp = resp, .once = req->once };
-    int rc = build_headers(req, &headers, err);
-    if (rc == 0)
-        rc = transfer(c, req, headers, &t, err);
-    for (struct curl_slist *h = headers; h; h = h->next)
-        mem_wipe(h->data, strlen(h->data));
-    curl_slist_free_all(headers);
-    return rc;
+    do {
+        bool ended = true;
+        if (curl_multi_add_handle(c->multi, t->easy) == CURLM_OK) {
+            ended = run(c, req->cancel, &code);
+            curl_multi_remove_handle(c->multi, t->easy);
+        }
+        if (!ended)
+            return http_transfer_cancelled(t, err);
+        again = http_transfer_again(t, code);
+        if (again)
+            c->hashed = NULL;
+    } while (again);
+    return http_transfer_finish(t, code, err);
 }
 
 /* ---- response -------------------------------------------------------------------------------- */
