@@ -5,19 +5,21 @@
 #include <string.h>
 #include <strings.h>
 
+#include "shared/aws/aws_error.h"
 #include "shared/aws/credentials.h"
+#include "shared/aws/http_pool.h"
 #include "shared/aws/sigv4.h"
 #include "shared/base/backoff.h"
 #include "shared/base/json.h"
 
 #define SERVICES           3
 #define RETRY_AFTER_MAX_MS 20000 /* a longer one is the caller's to wait out */
-#define ERROR_BODY_MAX     (1U << 20)
 
 struct endpoint {
     const char *service; /* in the host's name and in the signature's scope */
     char *base;          /* "https://lambda.us-east-1.amazonaws.com" */
     char *host;
+    struct sigv4_key key; /* of its last signature */
 };
 
 struct aws {
@@ -117,6 +119,7 @@ void aws_free(struct aws *a)
     for (size_t i = 0; i < SERVICES; i++) {
         free(a->endpoints[i].base);
         free(a->endpoints[i].host);
+        sigv4_key_release(&a->endpoints[i].key);
     }
     free(a->region);
     free(a);
@@ -154,106 +157,6 @@ int64_t aws_retry_after_ms(const struct aws *a)
     return a->retry_after_ms;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------- */
-
-/* Copies a code up to its first ':' or ','; what is behind is a URL or a list. */
-static void copy_code(char *out, size_t size, const char *code)
-{
-    snprintf(out, size, "%.*s", (int)strcspn(code, ":,"), code);
-}
-
-/* The error's name: header, then `code`, then `__type` behind its namespace. */
-static void find_code(const struct http_response *resp, const struct json_object *body, char *out,
-                      size_t size)
-{
-    char header[256];
-    const char *code = json_get_str(body, "code");
-    const char *type = json_get_str(body, "__type");
-    out[0] = '\0';
-    if (http_response_header(resp, "x-amzn-ErrorType", header, sizeof(header)) && header[0])
-        copy_code(out, size, header);
-    else if (code)
-        copy_code(out, size, code);
-    else if (type)
-        copy_code(out, size, strrchr(type, '#') ? strrchr(type, '#') + 1 : type);
-}
-
-static bool starts(const char *s, const char *with)
-{
-    return strncmp(s, with, strlen(with)) == 0;
-}
-
-static bool ends(const char *s, const char *with)
-{
-    size_t len = strlen(s);
-    size_t tail = strlen(with);
-    return len >= tail && strcmp(s + len - tail, with) == 0;
-}
-
-/* Services of the JSON 1.1 family answer 400 to everything that the caller can cause, so that the
- * name decides before the status. */
-static enum error_code decide(int status, const char *code)
-{
-    static const char *const denied[] = {
-        "AccessDenied",       "UnrecognizedClient",    "InvalidSignature",
-        "ExpiredToken",       "MissingAuthentication", "IncompleteSignature",
-        "InvalidClientToken", "SignatureDoesNotMatch", "InvalidAccessKeyId",
-    };
-    if (status == 429 || starts(code, "Throttl") || starts(code, "TooManyRequests") ||
-        starts(code, "RequestLimitExceeded"))
-        return ERR_THROTTLED;
-    if (status >= 500)
-        return ERR_UNAVAILABLE;
-    if (status < 400)
-        return ERR_PROTOCOL; /* redirects: AWS's APIs have none */
-    if (status == 401 || status == 403)
-        return ERR_DENIED;
-    for (size_t i = 0; i < ARRAY_LEN(denied); i++)
-        if (starts(code, denied[i]))
-            return ERR_DENIED;
-    if (status == 404 || ends(code, "NotFoundException"))
-        return ERR_NOT_FOUND;
-    if (status == 409 || strcmp(code, "ConflictException") == 0)
-        return ERR_CONFLICT;
-    if (status == 413)
-        return ERR_TOO_LARGE;
-    return status == 408 ? ERR_TIMEOUT : ERR_INVALID;
-}
-
-static int decode_error(const struct http_response *resp, struct error *err)
-{
-    auto_json struct json_object *body = NULL;
-    struct error ignored;
-    if (resp->body.len > 0 && resp->body.len <= ERROR_BODY_MAX &&
-        json_parse(resp->body.data, resp->body.len, JSON_DEPTH, &body, &ignored) < 0)
-        body = NULL;
-    char code[sizeof(err->type)];
-    find_code(resp, body, code, sizeof(code));
-    const char *message = json_get_str(body, "message");
-    if (!message)
-        message = json_get_str(body, "Message");
-    if (!message)
-        message = json_get_str(body, "errorMessage");
-    /* The first line only: behind it a signature's error repeats the headers, with their token. */
-    int len = message ? (int)strcspn(message, "\r\n") : 0;
-    char request_id[80];
-    bool traced = resp->status >= 500 &&
-                  http_response_header(resp, "x-amzn-RequestId", request_id, sizeof(request_id));
-    enum error_code kind = decide(resp->status, code);
-    if (len > 0)
-        error_set(err, kind, resp->status, "%.*s%s%s%s", len, message, traced ? " (request " : "",
-                  traced ? request_id : "", traced ? ")" : "");
-    else
-        error_set(err, kind, resp->status, "AWS answered with status %d%s%s%s%s%s", resp->status,
-                  code[0] ? ", " : "", code, traced ? " (request " : "", traced ? request_id : "",
-                  traced ? ")" : "");
-    error_set_type(err, code);
-    if (err && starts(code, "KMS"))
-        err->retryable =
-            false; /* the customer's key: trouble that stays, though the status is 502 */
-    return -1;
-}
-
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 /* Headers that something between here and AWS may change are sent, but not signed. */
@@ -286,18 +189,27 @@ static struct head head_make(const struct aws_call *call, const char *host)
     return h;
 }
 
-static void head_release(struct head *h)
+/* A call with its signature. */
+struct signed_call {
+    struct head head;
+    struct sigv4 sigv4;
+};
+
+static void signed_release(struct signed_call *s)
 {
-    free(h->sent);
-    free(h->to_sign);
+    free(s->head.sent);
+    free(s->head.to_sign);
+    sigv4_release(&s->sigv4);
 }
 
-/* One try: signed with the time of now, since a signature is valid for five minutes only. */
-static int try_once(struct aws *a, const struct aws_call *call, struct http_request *req,
-                    const char *body_hash, struct http_response *resp, struct error *err)
+/* With the time of now, since a signature is valid for five minutes only. What it points to is lent
+ * by `a` until its next call. */
+static int sign(struct aws *a, const struct aws_call *call, const char *body_hash,
+                struct signed_call *out, struct error *err)
 {
-    const struct endpoint *e = &a->endpoints[call->service];
+    struct endpoint *e = &a->endpoints[call->service];
     struct credentials keys;
+    *out = (struct signed_call){ 0 };
     if (credentials_get(a->credentials, &keys, err) < 0)
         return error_wrap(err, "credentials");
     struct sigv4_scope scope = { .access_key = keys.access_key,
@@ -305,35 +217,54 @@ static int try_once(struct aws *a, const struct aws_call *call, struct http_requ
                                  .session_token = keys.session_token,
                                  .region = a->region,
                                  .service = e->service,
-                                 .time_ms = clock_wall_ms(a->clock) };
-    struct head head = head_make(call, e->host);
+                                 .time_ms = clock_wall_ms(a->clock),
+                                 .key = &e->key };
+    out->head = head_make(call, e->host);
     struct sigv4_request to_sign = { .method = call->method,
                                      .path = call->path,
                                      .query = call->query,
-                                     .headers = head.to_sign,
+                                     .headers = out->head.to_sign,
                                      .body_hash = body_hash };
-    auto_sigv4 struct sigv4 s = { 0 };
-    int rc = sigv4_sign(&s, &scope, &to_sign, SIGV4_USUAL, err);
+    struct sigv4 *s = &out->sigv4;
+    if (sigv4_sign(s, &scope, &to_sign, SIGV4_USUAL, err) < 0)
+        return -1;
+    struct http_header *end = out->head.sent;
+    while (end->name)
+        end++;
+    *end++ = (struct http_header){ "X-Amz-Date", s->date };
+    if (keys.session_token)
+        *end++ = (struct http_header){ "X-Amz-Security-Token", keys.session_token };
+    if (a->traceparent[0])
+        *end++ = (struct http_header){ "traceparent", a->traceparent };
+    *end = (struct http_header){ "Authorization", buf_str(&s->authorization) };
+    return 0;
+}
+
+/* What came of a try: rc as it was sent, then as it was answered. */
+static int judge(struct aws *a, int rc, const struct http_response *resp, struct error *err)
+{
+    a->retry_after_ms = -1;
+    if (rc == 0 && (resp->status < 200 || resp->status > 299)) {
+        rc = aws_error_decode(resp, err);
+        a->retry_after_ms = http_retry_after_ms(resp, a->clock);
+    }
+    if (rc < 0 && strncmp(err->type, "ExpiredToken", strlen("ExpiredToken")) == 0)
+        credentials_forget(a->credentials);
+    return rc;
+}
+
+static int try_once(struct aws *a, const struct aws_call *call, struct http_request *req,
+                    const char *body_hash, struct http_response *resp, struct error *err)
+{
+    struct signed_call s;
+    int rc = sign(a, call, body_hash, &s, err);
     if (rc == 0) {
-        struct http_header *end = head.sent;
-        while (end->name)
-            end++;
-        *end++ = (struct http_header){ "X-Amz-Date", s.date };
-        if (keys.session_token)
-            *end++ = (struct http_header){ "X-Amz-Security-Token", keys.session_token };
-        if (a->traceparent[0])
-            *end++ = (struct http_header){ "traceparent", a->traceparent };
-        *end = (struct http_header){ "Authorization", buf_str(&s.authorization) };
-        req->headers = head.sent;
+        req->headers = s.head.sent;
         rc = http_send(a->http, req, resp, err);
         req->headers = NULL;
     }
-    head_release(&head);
-    if (rc == 0 && (resp->status < 200 || resp->status > 299))
-        rc = decode_error(resp, err);
-    if (rc < 0 && err && starts(err->type, "ExpiredToken"))
-        credentials_forget(a->credentials);
-    return rc;
+    signed_release(&s);
+    return judge(a, rc, resp, err);
 }
 
 /* The wait before try n + 1, or -1 where there is no sense in one. */
@@ -350,24 +281,51 @@ static int64_t wait_before_next(const struct aws *a, const struct error *err, un
     return ms;
 }
 
+/* The request of `call` but for its headers; *url is the caller's to free. */
+static struct http_request request_of(const struct aws *a, const struct aws_call *call, char **url)
+{
+    const char *query = call->query && call->query[0] ? call->query : NULL;
+    *url = mem_printf("%s%s%s%s", a->endpoints[call->service].base, call->path, query ? "?" : "",
+                      query ? query : "");
+    return (struct http_request){ .method = call->method,
+                                  .url = *url,
+                                  .body = call->body,
+                                  .body_len = call->body_len,
+                                  .max_response = call->max_response,
+                                  .cancel = a->cancel,
+                                  .once = call->attempts == 1 };
+}
+
+/* Sets the time limit of a try that begins now. */
+static int limit(const struct aws *a, struct http_request *req, struct error *err)
+{
+    req->timeout_ms = a->timeout_ms;
+    if (!a->retry.deadline_ms)
+        return 0;
+    int64_t left = a->retry.deadline_ms - clock_mono_ms(a->clock);
+    if (left <= 0)
+        return error_set(err, ERR_TIMEOUT, 0, "no time is left for the call");
+    if (!req->timeout_ms || req->timeout_ms > left)
+        req->timeout_ms = left;
+    return 0;
+}
+
+static void hash_body(const struct aws_call *call, char out[DIGEST_SHA256_HEX])
+{
+    digest_sha256_hex(call->body_len ? call->body : "", call->body_len, out);
+}
+
 static int send_tries(struct aws *a, const struct aws_call *call, struct http_request *req,
                       struct http_response *resp, struct error *err)
 {
     char body_hash[DIGEST_SHA256_HEX];
-    digest_sha256_hex(call->body_len ? call->body : "", call->body_len, body_hash);
+    hash_body(call, body_hash);
     unsigned attempts = call->attempts ? call->attempts : a->retry.attempts;
     for (unsigned n = 1;; n++) {
-        req->timeout_ms = a->timeout_ms;
-        if (a->retry.deadline_ms) {
-            int64_t left = a->retry.deadline_ms - clock_mono_ms(a->clock);
-            if (left <= 0)
-                return error_set(err, ERR_TIMEOUT, 0, "no time is left for the call");
-            if (!req->timeout_ms || req->timeout_ms > left)
-                req->timeout_ms = left;
-        }
+        if (limit(a, req, err) < 0)
+            return -1;
         if (try_once(a, call, req, body_hash, resp, err) == 0)
             return 0;
-        a->retry_after_ms = resp->status ? http_retry_after_ms(resp, a->clock) : -1;
         int64_t wait_ms = wait_before_next(a, err, n, attempts);
         if (wait_ms < 0)
             return -1;
@@ -380,19 +338,42 @@ int aws_send(struct aws *a, const struct aws_call *call, struct http_response *r
              struct error *err)
 {
     struct error mine = { 0 };
-    const char *query = call->query && call->query[0] ? call->query : NULL;
-    auto_free char *url = mem_printf("%s%s%s%s", a->endpoints[call->service].base, call->path,
-                                     query ? "?" : "", query ? query : "");
-    struct http_request req = { .method = call->method,
-                                .url = url,
-                                .body = call->body,
-                                .body_len = call->body_len,
-                                .max_response = call->max_response,
-                                .cancel = a->cancel,
-                                .once = call->attempts == 1 };
+    auto_secret char *url = NULL;
+    struct http_request req = request_of(a, call, &url);
     http_response_release(resp);
     a->retry_after_ms = -1;
     int rc = send_tries(a, call, &req, resp, &mine);
+    if (rc < 0 && err)
+        *err = mine;
+    return rc;
+}
+
+static void started_ended(void *arg, int rc, struct http_response *resp, struct error *err)
+{
+    struct aws_started *s = arg;
+    s->done(s->arg, judge(s->aws, rc, resp, err), resp, err);
+}
+
+int aws_start(struct aws *a, struct http_pool *pool, const struct aws_call *call,
+              struct aws_started *s, aws_done_fn *done, void *arg, struct error *err)
+{
+    struct error mine = { 0 };
+    struct signed_call signature = { 0 };
+    char body_hash[DIGEST_SHA256_HEX];
+    auto_secret char *url = NULL;
+    struct http_request req = request_of(a, call, &url);
+    *s = (struct aws_started){ .aws = a, .done = done, .arg = arg };
+    a->retry_after_ms = -1;
+    req.once = true;
+    hash_body(call, body_hash);
+    int rc = limit(a, &req, &mine);
+    if (rc == 0)
+        rc = sign(a, call, body_hash, &signature, &mine);
+    if (rc == 0) {
+        req.headers = signature.head.sent;
+        rc = http_pool_start(pool, &req, started_ended, s, &mine);
+    }
+    signed_release(&signature);
     if (rc < 0 && err)
         *err = mine;
     return rc;

@@ -22,6 +22,7 @@
 #include "shared/base/opts.h"
 
 struct aws;
+struct http_pool;
 
 /* What every program takes; fill it with AWS_OPTIONS in the program's table. */
 struct aws_options {
@@ -119,6 +120,26 @@ struct aws_call {
 /* 0 for a 2xx answer, which is then in *resp (the caller's to release in any case); else -1. */
 int aws_send(struct aws *a, const struct aws_call *call, struct http_response *resp,
              struct error *err) CHECKED;
+
+/* One try of a call, among others that a pool drives (http_pool.h); the pool's thread is that of
+ * `a` then. Never repeated, whatever call->attempts says.
+ *
+ * `done`, from the pool, gets what aws_send would return, the answer and the error: both lent for
+ * the call, during which aws_retry_after_ms is of this try. */
+typedef void aws_done_fn(void *arg, int rc, struct http_response *resp, struct error *err);
+/* The caller's memory, from start to `done`; its members are private. */
+struct aws_started {
+    struct aws *aws;
+    aws_done_fn *done;
+    void *arg;
+};
+/* call->body is borrowed until `done`, all else for this call. -1: it cannot be begun (so there are
+ * no credentials), and `done` is not called. Where credentials have to be fetched anew, that is
+ * waited for here: up to some seconds where the endpoint does not answer, while nothing else of the
+ * pool moves. */
+int aws_start(struct aws *a, struct http_pool *pool, const struct aws_call *call,
+              struct aws_started *s, aws_done_fn *done, void *arg, struct error *err) CHECKED;
+
 /* The same for JSON 1.1 services (ECS, Secrets Manager): POST / with X-Amz-Target `target` and the
  * JSON text; *out is the parsed answer, the caller's. For error answers *out is the error's body
  * where it is JSON (a ConflictException's resourceIds are there), else NULL. */

@@ -188,7 +188,10 @@ static CURLcode set_policy(struct http_transfer *t)
 {
     SET(CURLOPT_ERRORBUFFER, t->why);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(CURLOPT_OPENSOCKETFUNCTION, t->sockets.open ? t->sockets.open : open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, t->sockets.arg);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, t->sockets.close);
+    SET(CURLOPT_CLOSESOCKETDATA, t->sockets.arg);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOPROXY, "*");
     SET(CURLOPT_FOLLOWLOCATION, 0L);

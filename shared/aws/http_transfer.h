@@ -12,8 +12,17 @@
 
 #define HTTP_METHOD_MAX 32
 
-/* Must not move once it was prepared: the handle knows its address. Zero it before init. */
+/* Who opens and closes its sockets; NULL: it does. */
+struct http_sockets {
+    curl_opensocket_callback open;
+    curl_closesocket_callback close;
+    void *arg;
+};
+
+/* Must not move once it was prepared: the handle knows its address. Zero it, but `sockets`, before
+ * init. */
 struct http_transfer {
+    struct http_sockets sockets;
     CURL *easy;
     struct http_response *resp; /* borrowed from prepare to finish */
     struct curl_slist *headers;

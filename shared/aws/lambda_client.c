@@ -192,6 +192,17 @@ int lambda_stop(struct aws *a, const char *arn, const char *error_type, const ch
 
 /* ---- callbacks ------------------------------------------------------------------------------- */
 
+static const char success_what[] = "SendDurableExecutionCallbackSuccess";
+static const char failure_what[] = "SendDurableExecutionCallbackFailure";
+
+/* What a failed call means here. */
+static int callback_error(const char *what, struct error *err)
+{
+    if (strcmp(err->type, "CallbackTimeoutException") == 0)
+        err->code = ERR_GONE;
+    return error_wrap(err, "%s", what);
+}
+
 /* The answer is `{}` or nothing: the status says it all. */
 static int callback_call(struct aws *a, const char *what, struct aws_call *call,
                          const char *callback_id, const char *verb, struct error *err)
@@ -204,19 +215,17 @@ static int callback_call(struct aws *a, const char *what, struct aws_call *call,
     auto_response struct http_response resp = { 0 };
     if (aws_send(a, call, &resp, &mine) == 0)
         return 0;
-    if (strcmp(mine.type, "CallbackTimeoutException") == 0)
-        mine.code = ERR_GONE;
+    callback_error(what, &mine);
     if (err)
         *err = mine;
-    return error_wrap(err, "%s", what);
+    return -1;
 }
 
 int lambda_callback_success(struct aws *a, const char *callback_id, const void *result, size_t len,
                             struct error *err)
 {
     struct aws_call call = { .headers = raw_body, .body = result, .body_len = len, .attempts = 1 };
-    return callback_call(a, "SendDurableExecutionCallbackSuccess", &call, callback_id, "/succeed",
-                         err);
+    return callback_call(a, success_what, &call, callback_id, "/succeed", err);
 }
 
 int lambda_callback_failure(struct aws *a, const char *callback_id, const char *error_object,
@@ -225,8 +234,31 @@ int lambda_callback_failure(struct aws *a, const char *callback_id, const char *
     struct aws_call call = {
         .headers = json_body, .body = error_object, .body_len = strlen(error_object), .attempts = 1
     };
-    return callback_call(a, "SendDurableExecutionCallbackFailure", &call, callback_id, "/fail",
-                         err);
+    return callback_call(a, failure_what, &call, callback_id, "/fail", err);
+}
+
+static void callback_ended(void *arg, int rc, struct http_response *resp, struct error *err)
+{
+    struct lambda_callback *c = arg;
+    if (rc < 0)
+        callback_error(c->failed ? failure_what : success_what, err);
+    c->done(c->arg, rc, resp, err);
+}
+
+int lambda_callback_start(struct aws *a, struct http_pool *pool, struct lambda_callback *c,
+                          struct error *err)
+{
+    auto_secret char *path = path_of(CALLBACKS, c->callback_id, c->failed ? "/fail" : "/succeed");
+    struct aws_call call = { .service = AWS_LAMBDA,
+                             .method = "POST",
+                             .path = path,
+                             .headers = c->failed ? json_body : raw_body,
+                             .body = c->body,
+                             .body_len = c->len,
+                             .attempts = 1 };
+    if (aws_start(a, pool, &call, &c->started, callback_ended, c, err) == 0)
+        return 0;
+    return error_wrap(err, "%s", c->failed ? failure_what : success_what);
 }
 
 int lambda_callback_heartbeat(struct aws *a, const char *callback_id, struct error *err)

@@ -57,6 +57,18 @@ int lambda_callback_success(struct aws *a, const char *callback_id, const void *
 /* `error_object` is the JSON text of an ErrorObject. */
 int lambda_callback_failure(struct aws *a, const char *callback_id, const char *error_object,
                             struct error *err) CHECKED;
+/* The same among others that a pool drives; see aws_start. */
+struct lambda_callback {
+    const char *callback_id; /* borrowed for the start, `body` until `done` */
+    bool failed;             /* body is an ErrorObject, not a result */
+    const void *body;
+    size_t len;
+    aws_done_fn *done; /* 2xx, or the error of lambda_callback_success or _failure */
+    void *arg;
+    struct aws_started started; /* private */
+};
+int lambda_callback_start(struct aws *a, struct http_pool *pool, struct lambda_callback *c,
+                          struct error *err) CHECKED;
 int lambda_callback_heartbeat(struct aws *a, const char *callback_id, struct error *err) CHECKED;
 
 #endif

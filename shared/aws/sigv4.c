@@ -217,20 +217,54 @@ void sigv4_string_to_sign(struct sigv4 *s, const struct sigv4_scope *scope)
 }
 
 /* The signing key is the secret, hashed with each part of the scope in turn. */
-void sigv4_signature(struct sigv4 *s, const struct sigv4_scope *scope)
+static void derive_key(const struct sigv4 *s, const struct sigv4_scope *scope,
+                       uint8_t key[DIGEST_SHA256])
 {
     const char *parts[] = { scope->region, scope->service, "aws4_request" };
     auto_secret char *first = mem_printf("AWS4%s", scope->secret_key);
-    uint8_t key[DIGEST_SHA256];
     uint8_t next[DIGEST_SHA256];
     digest_hmac_sha256(first, strlen(first), s->date, 8, key);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        digest_hmac_sha256(key, sizeof(key), parts[i], strlen(parts[i]), next);
-        memcpy(key, next, sizeof(key));
+        digest_hmac_sha256(key, DIGEST_SHA256, parts[i], strlen(parts[i]), next);
+        memcpy(key, next, sizeof(next));
     }
-    digest_hmac_sha256(key, sizeof(key), buf_str(&s->string_to_sign), s->string_to_sign.len, next);
-    encode_hex(s->signature, next, sizeof(next));
-    mem_wipe(key, sizeof(key));
+    mem_wipe(next, sizeof(next));
+}
+
+/* The kept key, derived anew where it is of another scope or secret. */
+static const uint8_t *kept_key(struct sigv4 *s, const struct sigv4_scope *scope)
+{
+    struct sigv4_key *k = scope->key;
+    const char *text = buf_str(&s->scope); /* day, region and service */
+    size_t text_len = s->scope.len, secret_len = strlen(scope->secret_key);
+    if (k->made_of && strncmp(k->made_of, text, text_len) == 0 && k->made_of[text_len] == ' ' &&
+        strlen(k->made_of + text_len + 1) == secret_len &&
+        digest_equal(k->made_of + text_len + 1, scope->secret_key, secret_len))
+        return k->key;
+    sigv4_key_release(k);
+    k->made_of = mem_printf("%s %s", text, scope->secret_key);
+    derive_key(s, scope, k->key);
+    return k->key;
+}
+
+void sigv4_key_release(struct sigv4_key *k)
+{
+    mem_free_secret(k->made_of);
+    k->made_of = NULL;
+    mem_wipe(k->key, sizeof(k->key));
+}
+
+void sigv4_signature(struct sigv4 *s, const struct sigv4_scope *scope)
+{
+    uint8_t derived[DIGEST_SHA256], raw[DIGEST_SHA256];
+    const uint8_t *key = derived;
+    if (scope->key)
+        key = kept_key(s, scope);
+    else
+        derive_key(s, scope, derived);
+    digest_hmac_sha256(key, DIGEST_SHA256, buf_str(&s->string_to_sign), s->string_to_sign.len, raw);
+    encode_hex(s->signature, raw, sizeof(raw));
+    mem_wipe(derived, sizeof(derived));
 }
 
 void sigv4_authorization(struct sigv4 *s, const struct sigv4_scope *scope)

@@ -3,7 +3,8 @@
  *
  * Pure: time and keys are arguments. Signing goes through four stages, each of which leaves its
  * text in `struct sigv4`, so that each can be looked at: canonical request, string to sign,
- * signature, Authorization header. sigv4_sign runs them all. Any thread. */
+ * signature, Authorization header. sigv4_sign runs them all. Any thread, but one at a time for a
+ * struct sigv4_key. */
 #ifndef AWS_SIGV4_H
 #define AWS_SIGV4_H
 
@@ -21,6 +22,15 @@ enum sigv4_flags {
     SIGV4_USUAL = SIGV4_DOUBLE_ENCODE | SIGV4_NORMALIZE,
 };
 
+/* The signing key of the last signature: it is the same for a day, and to derive it is half of the
+ * work. Zero it before the first use; release it after. Private. */
+struct sigv4_key {
+    char *made_of; /* NULL: none yet */
+    uint8_t key[DIGEST_SHA256];
+};
+/* Wipes and frees. Safe on zeroed memory and twice. */
+void sigv4_key_release(struct sigv4_key *k);
+
 /* Who signs, for what, and when. Everything borrowed. */
 struct sigv4_scope {
     const char *access_key;
@@ -28,7 +38,8 @@ struct sigv4_scope {
     const char *session_token; /* NULL: none */
     const char *region;
     const char *service;
-    int64_t time_ms; /* wall clock */
+    int64_t time_ms;       /* wall clock */
+    struct sigv4_key *key; /* kept from signature to signature; NULL: derived for this one */
 };
 
 /* What is signed. Everything borrowed. */

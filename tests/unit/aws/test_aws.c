@@ -1,6 +1,7 @@
 #include "shared/aws/aws.h"
 
 #include "shared/aws/credentials.h"
+#include "shared/aws/http_pool.h"
 #include "shared/aws/sigv4_check.h"
 #include "shared/base/json.h"
 #include "tests/unit/aws/served.h"
@@ -159,6 +160,61 @@ static struct error failed(const struct answer *answer, unsigned attempts, size_
     return err;
 }
 
+/* What came of a call that was started. */
+struct told {
+    struct aws *a;
+    struct aws_started started;
+    unsigned times;
+    int rc;
+    int status;
+    int64_t retry_after_ms;
+    struct error err;
+};
+
+static void tell(void *arg, int rc, struct http_response *resp, struct error *err)
+{
+    struct told *t = arg;
+    t->times++;
+    t->rc = rc;
+    t->status = resp->status;
+    t->retry_after_ms = aws_retry_after_ms(t->a);
+    if (rc < 0)
+        t->err = *err;
+}
+
+static struct http_pool *open_pool(void)
+{
+    struct error err = { 0 };
+    struct http_pool *pool = http_pool_new(4, &err);
+    cr_assert_not_null(pool, "%s", err.msg);
+    return pool;
+}
+
+static void finish(struct http_pool *pool)
+{
+    for (int i = 0; http_pool_running(pool) > 0 && i < 600; i++)
+        http_pool_drive(pool, 100);
+    cr_assert_eq(http_pool_running(pool), 0);
+}
+
+/* The same by a pool. */
+static struct error failed_started(const struct answer *answer, size_t *requests)
+{
+    struct room r;
+    room_open(&r, answer, 1);
+    struct http_pool *pool = open_pool();
+    struct told t = { .a = r.a };
+    struct error err = { 0 };
+    cr_assert_eq(aws_start(r.a, pool, &checkpoint, &t.started, tell, &t, &err), 0, "%s", err.msg);
+    finish(pool);
+    cr_expect_eq(t.times, 1);
+    cr_expect_eq(t.rc, -1);
+    *requests = r.s->count;
+    http_pool_free(pool);
+    room_close(&r);
+    return t.err;
+}
+
 Test(aws, decodes_errors_in_every_encoding)
 {
     static const struct {
@@ -220,6 +276,14 @@ Test(aws, decodes_errors_in_every_encoding)
         cr_expect_str_eq(err.type, cases[i].type, "case %zu: %s", i, err.type);
         cr_expect_str_eq(err.msg, cases[i].msg, "case %zu: %s", i, err.msg);
         cr_expect_eq(err.detail, cases[i].answer.status);
+        size_t requests;
+        struct error started = failed_started(&cases[i].answer, &requests);
+        cr_expect_str_eq(started.type, err.type, "case %zu: %s", i, started.type);
+        cr_expect_str_eq(started.msg, err.msg, "case %zu: %s", i, started.msg);
+        cr_expect_eq(started.code, err.code);
+        cr_expect_eq(started.detail, err.detail);
+        cr_expect_eq(started.retryable, err.retryable);
+        cr_expect_eq(requests, 1, "a call that is started is never repeated");
     }
 }
 
@@ -321,6 +385,94 @@ Test(aws, keeps_deadline_cancel_and_timeout)
     cr_expect_eq(aws_send(r.a, &checkpoint, &resp, &err), -1);
     cr_expect_eq(err.code, ERR_CANCELLED);
     cr_expect_eq(r.s->count, 2);
+    room_close(&r);
+}
+
+/* The signing key is kept from call to call; it is of one day. */
+Test(aws, signs_what_a_pool_sends_day_after_day)
+{
+    static const struct answer ok[] = { { .status = 200, .body = "{}" } };
+    struct room r;
+    room_open(&r, ok, 1);
+    struct http_pool *pool = open_pool();
+    struct error err = { 0 };
+    for (size_t day = 0; day < 3; day++) {
+        struct told told[2] = { { .a = r.a }, { .a = r.a } };
+        for (size_t i = 0; i < 2; i++) {
+            aws_set_traceparent(r.a, i ? "00-trace" : NULL);
+            cr_assert_eq(aws_start(r.a, pool, &checkpoint, &told[i].started, tell, &told[i], &err),
+                         0, "%s", err.msg);
+        }
+        finish(pool);
+        for (size_t i = 0; i < 2; i++) {
+            cr_expect_eq(told[i].rc, 0, "%s", told[i].err.msg);
+            cr_expect_eq(told[i].status, 200);
+            cr_expect_eq(check_signature(&r, 2 * day + i, clock_wall_ms(&r.m.clock), &err), 0,
+                         "day %zu: %s", day, err.msg);
+        }
+        char first[1024], second[1024];
+        served_value(r.s, 2 * day, "traceparent", first);
+        served_value(r.s, 2 * day + 1, "traceparent", second);
+        cr_expect_eq(strlen(first) + strlen(second), strlen("00-trace"), "of one call each");
+        r.m.now_ms += 86400000;
+    }
+    http_pool_free(pool);
+    room_close(&r);
+}
+
+Test(aws, tells_what_a_started_call_was_asked_to_wait)
+{
+    static const struct answer answers[] = {
+        { .status = 429, .body = "{}", .headers = { { "Retry-After", "7" } } },
+        { .status = 503, .body = "{}" },
+        { .status = 0 },
+    };
+    static const struct {
+        enum error_code code;
+        int64_t after_ms;
+    } want[] = { { ERR_THROTTLED, 7000 }, { ERR_UNAVAILABLE, -1 }, { ERR_NET, -1 } };
+    struct room r;
+    room_open(&r, answers, 3);
+    struct http_pool *pool = open_pool();
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        struct told t = { .a = r.a };
+        struct error err = { 0 };
+        cr_assert_eq(aws_start(r.a, pool, &checkpoint, &t.started, tell, &t, &err), 0);
+        finish(pool);
+        cr_expect_eq(t.err.code, want[i].code, "case %zu: %s", i, t.err.msg);
+        cr_expect_eq(t.retry_after_ms, want[i].after_ms, "case %zu", i);
+    }
+    cr_expect_eq(r.s->count, 3);
+    http_pool_free(pool);
+    room_close(&r);
+}
+
+Test(aws, a_call_that_cannot_be_started_is_told_at_once)
+{
+    static const struct answer ok[] = { { .status = 200, .body = "{}" } };
+    struct room r;
+    room_open(&r, ok, 1);
+    struct http_pool *pool = open_pool();
+    struct told t = { .a = r.a };
+    struct error err = { 0 };
+    aws_set_deadline(r.a, r.m.now_ms);
+    cr_expect_eq(aws_start(r.a, pool, &checkpoint, &t.started, tell, &t, &err), -1);
+    cr_expect_eq(err.code, ERR_TIMEOUT);
+    free(r.o.access_key);
+    free(r.o.secret_key);
+    r.o.access_key = r.o.secret_key = NULL;
+    r.o.container_full_uri = mem_dup("http://127.0.0.1:1/");
+    struct aws *without = aws_new(&r.o, &r.m.clock, &err);
+    cr_assert_not_null(without, "%s", err.msg);
+    cr_expect_eq(aws_start(without, pool, &checkpoint, &t.started, tell, &t, &err), -1);
+    cr_expect_eq(err.code, ERR_DENIED, "%s", err.msg);
+    cr_expect_eq(err.detail, 0);
+    cr_expect_eq(http_pool_running(pool), 0);
+    cr_expect_eq(t.times, 0);
+    cr_expect_eq(r.s->count, 0);
+    aws_free(without);
+    free(r.o.container_full_uri);
+    http_pool_free(pool);
     room_close(&r);
 }
 

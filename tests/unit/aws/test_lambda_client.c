@@ -1,5 +1,6 @@
 #include "shared/aws/lambda_client.h"
 
+#include "shared/aws/http_pool.h"
 #include "shared/base/json.h"
 #include "tests/unit/aws/served.h"
 
@@ -301,5 +302,73 @@ Test(lambda_client, sends_a_result_once_and_a_heartbeat_again)
     cr_expect_eq(r.s->count, 2);
     cr_expect_eq(lambda_callback_heartbeat(r.a, "A", &err), -1);
     cr_expect_eq(r.s->count, 5);
+    room_close(&r);
+}
+
+struct told {
+    unsigned times;
+    int rc;
+    struct error err;
+};
+
+static void tell(void *arg, int rc, struct http_response *resp, struct error *err)
+{
+    (void)resp;
+    struct told *t = arg;
+    t->times++;
+    t->rc = rc;
+    if (rc < 0)
+        t->err = *err;
+}
+
+Test(lambda_client, starts_callback_results_one_beside_the_other)
+{
+    static const struct answer answers[] = {
+        { .status = 200, .body = "{}" },
+        { .status = 200 },
+        { .status = 400,
+          .body = "{\"Message\":\"The callback is either timed out or already completed\"}",
+          .headers = { { "x-amzn-ErrorType", "CallbackTimeoutException" } } },
+        { .status = 0 },
+    };
+    static const struct {
+        bool failed;
+        const char *body;
+        const char *line;
+        const char *type;
+        enum error_code code;
+    } cases[] = {
+        { false, "\"raw\"", "POST " CALLBACK_PATH "/succeed", "application/octet-stream", 0 },
+        { true, "{\"ErrorType\":\"E\"}", "POST " CALLBACK_PATH "/fail", "application/json", 0 },
+        { false, "1", "POST " CALLBACK_PATH "/succeed", "application/octet-stream", ERR_GONE },
+        { true, "{}", "POST " CALLBACK_PATH "/fail", "application/json", ERR_NET },
+    };
+    struct room r;
+    room_open(&r, answers, 4);
+    struct error err = { 0 };
+    struct http_pool *pool = http_pool_new(4, &err);
+    cr_assert_not_null(pool, "%s", err.msg);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct told t = { 0 };
+        struct lambda_callback c = { .callback_id = "Ab+/cd==",
+                                     .failed = cases[i].failed,
+                                     .body = cases[i].body,
+                                     .len = strlen(cases[i].body),
+                                     .done = tell,
+                                     .arg = &t };
+        char value[1024];
+        cr_assert_eq(lambda_callback_start(r.a, pool, &c, &err), 0, "%s", err.msg);
+        for (int n = 0; http_pool_running(pool) > 0 && n < 600; n++)
+            http_pool_drive(pool, 100);
+        cr_assert_eq(t.times, 1);
+        cr_expect_eq(t.rc, cases[i].code ? -1 : 0, "case %zu: %s", i, t.err.msg);
+        cr_expect_eq(t.err.code, cases[i].code, "case %zu: %s", i, t.err.msg);
+        cr_expect_null(strstr(t.err.msg, "Ab"), "no id in an error: %s", t.err.msg);
+        cr_expect_str_eq(r.s->asked[i].line, cases[i].line);
+        cr_expect_str_eq(r.s->asked[i].body, cases[i].body);
+        cr_expect_str_eq(served_value(r.s, i, "Content-Type", value), cases[i].type);
+    }
+    cr_expect_eq(r.s->count, 4);
+    http_pool_free(pool);
     room_close(&r);
 }

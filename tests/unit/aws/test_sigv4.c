@@ -108,6 +108,38 @@ Test(sigv4, gives_the_published_result_at_every_stage)
     }
 }
 
+/* One kept key for all: whatever differs from case to case, it must not be a wrong one. */
+Test(sigv4, a_kept_key_changes_no_signature)
+{
+    struct json_object *doc = load();
+    struct sigv4_key key = { 0 };
+    static char other_secret[] = "another secret";
+    for (size_t n = 0; n < 3 * vector_count(doc); n++) {
+        struct vector v;
+        vector_read(&v, doc, n % vector_count(doc));
+        vector_complete(&v);
+        v.scope.time_ms += (int64_t)(n % 5) * 43200000;
+        if (n % 7 == 6)
+            v.scope.secret_key = other_secret;
+        auto_sigv4 struct sigv4 with = { 0 }, without = { 0 };
+        struct error err = { 0 };
+        cr_assert_eq(sigv4_canonical_request(&without, &v.req, v.flags, &err), 0);
+        sigv4_string_to_sign(&without, &v.scope);
+        sigv4_signature(&without, &v.scope);
+        for (int again = 0; again < 2; again++) {
+            v.scope.key = &key;
+            sigv4_release(&with);
+            cr_assert_eq(sigv4_canonical_request(&with, &v.req, v.flags, &err), 0);
+            sigv4_string_to_sign(&with, &v.scope);
+            sigv4_signature(&with, &v.scope);
+            cr_expect_str_eq(with.signature, without.signature, "%s", v.name);
+        }
+    }
+    sigv4_key_release(&key);
+    sigv4_key_release(&key);
+    json_object_put(doc);
+}
+
 Test(sigv4, signs_date_and_token_by_itself)
 {
     auto_json struct json_object *doc = load();
