@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "callback-receiver/delivery.h"
+#include "callback-receiver/attempt.h"
 #include "callback-receiver/hush.h"
 #include "shared/aws/lambda_client.h"
 #include "shared/base/clock.h"
@@ -174,7 +174,7 @@ static void beat(struct sender *s, const struct beat *one)
                   rc < 0 ? aws_retry_after_ms(s->aws) : -1, clock_mono_ms(b->clock));
     if (rc < 0 && err.code == ERR_CANCELLED)
         return;
-    if (rc < 0 && delivery_classify(&err) == CALLBACK_ATTEMPT_GONE) {
+    if (rc < 0 && attempt_classify(&err) == CALLBACK_ATTEMPT_GONE) {
         which = METRIC_BEATS_GONE;
         end(b, one);
     } else if (rc < 0) {

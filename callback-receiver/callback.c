@@ -192,7 +192,10 @@ enum callback_verdict callback_finish(struct callback *c, const struct callback_
                                       int64_t now_ms)
 {
     c->in_flight = false;
-    copy(c->last_error, sizeof(c->last_error), a->error);
+    if (a->outcome == CALLBACK_ATTEMPT_UNCALLED)
+        c->attempts -= c->attempts > 0;
+    else
+        copy(c->last_error, sizeof(c->last_error), a->error);
     if (a->outcome == CALLBACK_ATTEMPT_OK)
         c->delivered_ms = now_ms;
     if (c->state != CALLBACK_ACCEPTED)
@@ -215,6 +218,9 @@ enum callback_verdict callback_finish(struct callback *c, const struct callback_
         c->due_ms = now_ms + a->delay_ms;
         if (now_ms >= c->expires_s * 1000)
             settle(c, CALLBACK_DEAD, now_ms);
+        break;
+    case CALLBACK_ATTEMPT_UNCALLED:
+        c->due_ms = now_ms;
         break;
     }
     return CALLBACK_DONE;

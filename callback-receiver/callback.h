@@ -154,17 +154,19 @@ enum callback_attempt_outcome {
     CALLBACK_ATTEMPT_GONE,    /* Lambda says: closed, or unknown */
     CALLBACK_ATTEMPT_REFUSED, /* it will never be taken */
     CALLBACK_ATTEMPT_RETRY,   /* not taken now */
-    CALLBACK_ATTEMPT_LOST     /* perhaps taken: no answer came */
+    CALLBACK_ATTEMPT_LOST,    /* perhaps taken: no answer came */
+    CALLBACK_ATTEMPT_UNCALLED /* none was made: as if it had not been claimed */
 };
 
 struct callback_attempt {
     enum callback_attempt_outcome outcome;
-    const char *error; /* "" for OK */
+    const char *error; /* "" for OK and UNCALLED, which leaves the last one as it is */
     int64_t delay_ms;  /* until the next attempt, for RETRY and LOST */
 };
 
-/* The attempt ends. OVER where the callback was closed meanwhile, else DONE. A failed attempt past
- * the callback's life makes it dead. */
+/* The attempt ends. One that was not made does not count, and its report is due at once. OVER where
+ * the callback was closed meanwhile, else DONE. A failed attempt past the callback's life makes it
+ * dead. */
 enum callback_verdict callback_finish(struct callback *c, const struct callback_attempt *a,
                                       int64_t now_ms);
 /* Dead or unconfirmed becomes accepted and due; OTHER in other states, OVER when closed. */

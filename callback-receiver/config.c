@@ -36,7 +36,7 @@ static int with_table(struct config *c, use_fn *use, void *arg)
           "MIB", "bodies that are being received, all together" },
         { "max-queued-mib", "MAX_QUEUED_MIB", OPT_INT, &c->max_queued_mib, "64", 1, 65536, "MIB",
           "bodies that wait for the store, all together; more is answered 429" },
-        { "delivery-threads", "DELIVERY_THREADS", OPT_INT, &c->delivery_threads, "8", 0, 64, "N",
+        { "delivery-calls", "DELIVERY_CALLS", OPT_INT, &c->delivery_calls, "64", 0, 1024, "N",
           "calls to Lambda at once; 0 pauses deliveries" },
         { "retry-base-ms", "RETRY_BASE_MS", OPT_INT, &c->retry_base_ms, "200", 1, 3600000, "MS",
           "the first wait before a delivery is tried again" },

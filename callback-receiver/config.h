@@ -19,7 +19,7 @@ struct config {
     int64_t max_per_peer;
     int64_t max_buffered_mib;
     int64_t max_queued_mib;
-    int64_t delivery_threads;
+    int64_t delivery_calls;
     int64_t retry_base_ms;
     int64_t retry_cap_ms;
     int64_t drain_s;

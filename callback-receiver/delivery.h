@@ -1,8 +1,9 @@
 /* delivery.h - accepted reports go to Lambda, however long that takes.
  *
- * Worker threads claim what is due (the claim is committed before the call, so that a receiver that
- * dies in the middle knows that it may have been heard), call Lambda, and commit what came of it.
- * What can succeed later is tried again with full jitter, not before Retry-After. Any thread. */
+ * One thread claims what is due (the claim is committed before the call, so that a receiver that
+ * dies in the middle knows that it may have been heard), another calls Lambda (caller.h), and what
+ * came of it is committed. What can succeed later is tried again with full jitter, not before
+ * Retry-After (attempt.h). Any thread. */
 #ifndef RECEIVER_DELIVERY_H
 #define RECEIVER_DELIVERY_H
 
@@ -15,7 +16,7 @@
 struct delivery;
 
 struct delivery_config {
-    unsigned threads;
+    unsigned calls; /* to Lambda at once; 0: nothing is delivered */
     int64_t retry_base_ms;
     int64_t retry_cap_ms; /* also the pace of retries where access is denied */
     bool shared; /* other receivers have the same store: where no call can be made from here, they
@@ -39,8 +40,5 @@ void delivery_kick(struct delivery *d);
 struct pace *delivery_pace(struct delivery *d);
 /* Calls a second that a throttling engine leaves; 0: no limit (pace.h). */
 double delivery_rate(struct delivery *d);
-
-/* What an error of a callback call means for its report. Pure; for tests. */
-enum callback_attempt_outcome delivery_classify(const struct error *err);
 
 #endif

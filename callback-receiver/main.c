@@ -19,7 +19,7 @@
 #include "shared/base/signals.h"
 
 #define WAITERS_MAX 1024
-#define OTHER_FILES 256 /* besides the connections: store, calls to Lambda, ... */
+#define OTHER_FILES 192 /* besides connections and calls to Lambda: store, heartbeats, ... */
 #define IDLE_S      75  /* longer than a gateway keeps its connections (AWS: 60 s) */
 #define HEADER_S    30
 #define BODY_S      60
@@ -83,7 +83,8 @@ static void say_listening(struct log *log, const char *service, const struct htt
 static unsigned connections(const struct config *cfg, struct log *log)
 {
     struct rlimit files;
-    rlim_t want = (rlim_t)cfg->max_connections + OTHER_FILES;
+    rlim_t others = OTHER_FILES + (rlim_t)cfg->delivery_calls;
+    rlim_t want = (rlim_t)cfg->max_connections + others;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return (unsigned)cfg->max_connections;
     if (files.rlim_cur < want) {
@@ -93,8 +94,7 @@ static unsigned connections(const struct config *cfg, struct log *log)
     }
     if (files.rlim_cur >= want)
         return (unsigned)cfg->max_connections;
-    rlim_t room =
-        files.rlim_cur > 2 * OTHER_FILES ? files.rlim_cur - OTHER_FILES : files.rlim_cur / 2;
+    rlim_t room = files.rlim_cur > 2 * others ? files.rlim_cur - others : files.rlim_cur / 2;
     log_warn(log, log_event("few_files"), log_int("limit", (int64_t)files.rlim_cur),
              log_int("connections", (int64_t)room));
     return (unsigned)room;
@@ -159,7 +159,7 @@ static int start(struct receiver *r, const struct config *cfg, struct log *log, 
     r->waiters = waiters_start(WAITERS_MAX, &r->metrics, err);
     if (!r->waiters)
         return -1;
-    struct delivery_config delivery = { .threads = (unsigned)cfg->delivery_threads,
+    struct delivery_config delivery = { .calls = (unsigned)cfg->delivery_calls,
                                         .retry_base_ms = cfg->retry_base_ms,
                                         .retry_cap_ms = cfg->retry_cap_ms,
                                         .shared = store_shared(cfg->store),

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
@@ -9,16 +10,17 @@
 /* Enough for any group of writer_call; a group is never split over two transactions. */
 #define BATCH_BYTES (16U << 20)
 
-/* What was submitted together. */
+/* What was submitted together: runs in one transaction. */
 struct job {
-    struct store_op *const *ops; /* of a writer_call, else &one */
+    struct store_op *const *ops; /* of a writer_call, else its own list */
     size_t count;
     size_t bytes;
-    struct store_op *one;
     bool own; /* the receiver's own: the first store's alone */
     writer_done_fn *done;
-    void *arg;
     struct job *next;
+    void **args; /* of `done`, for each of the first `told` operations */
+    size_t told;
+    void *room[]; /* for ops and args */
 };
 
 /* A thread with a store of its own. */
@@ -155,7 +157,8 @@ static void run(struct lane *lane, struct job *jobs, size_t count)
     while (jobs) {
         struct job *j = jobs;
         jobs = j->next;
-        j->done(j->one, rc < 0 ? &err : NULL, j->arg);
+        for (size_t i = 0; i < j->told; i++)
+            j->done(j->ops[i], rc < 0 ? &err : NULL, j->args[i]);
         free(j);
     }
     log_flush();
@@ -270,12 +273,20 @@ static void enqueue(struct writer *w, struct job *j)
 
 void writer_submit(struct writer *w, struct store_op *op, writer_done_fn *done, void *arg)
 {
-    struct job *j = mem_alloc(sizeof(*j));
-    j->one = op;
-    j->ops = &j->one;
-    j->count = 1;
+    writer_submit_all(w, &op, &arg, 1, done);
+}
+
+void writer_submit_all(struct writer *w, struct store_op *const *ops, void *const *args,
+                       size_t count, writer_done_fn *done)
+{
+    struct job *j = mem_alloc(sizeof(*j) + 2 * count * sizeof(*j->room));
+    struct store_op **own = (struct store_op **)j->room;
+    memcpy(own, ops, count * sizeof(struct store_op *));
+    j->ops = own;
+    j->args = j->room + count;
+    memcpy(j->args, args, count * sizeof(*args));
+    j->count = j->told = count;
     j->done = done;
-    j->arg = arg;
     enqueue(w, j);
 }
 
@@ -297,12 +308,14 @@ int writer_call(struct writer *w, struct store_op *const *ops, size_t count, str
 {
     struct call c = { .writer = w };
     pthread_cond_init(&c.changed, NULL);
-    struct job *j = mem_alloc(sizeof(*j));
+    struct job *j = mem_alloc(sizeof(*j) + sizeof(*j->room));
     j->ops = ops;
     j->count = count;
     j->own = true;
     j->done = call_ended;
-    j->arg = &c;
+    j->args = j->room;
+    j->args[0] = &c;
+    j->told = 1; /* of all */
     enqueue(w, j);
     pthread_mutex_lock(&w->lock);
     while (!c.ended)

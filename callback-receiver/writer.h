@@ -47,6 +47,10 @@ void writer_stop(struct writer *w);
 bool writer_has_room(struct writer *w);
 /* `op` is the caller's again in `done`, which may free it. */
 void writer_submit(struct writer *w, struct store_op *op, writer_done_fn *done, void *arg);
+/* The same for `count` operations (1 to the limit of a batch) at once, which then run in one
+ * transaction; args[i] goes with ops[i]. The lists themselves are copied. */
+void writer_submit_all(struct writer *w, struct store_op *const *ops, void *const *args,
+                       size_t count, writer_done_fn *done);
 /* Submits `count` operations, which then run in one transaction of the first store, and waits for
  * its end. -1: none has happened. Not on a writer's thread. */
 int writer_call(struct writer *w, struct store_op *const *ops, size_t count,

@@ -405,7 +405,7 @@ Test(receiver, refuses_to_start_with_a_configuration_that_makes_no_sense)
         { { "CALLBACK_TOKEN_KEYS=" RIG_KEYS, "OPS_LISTEN=0.0.0.0:0", NULL }, "OPS_TOKEN" },
         { { "CALLBACK_TOKEN_KEYS=" RIG_KEYS, "LISTEN=nowhere", NULL }, "listen" },
         { { "CALLBACK_TOKEN_KEYS=" RIG_KEYS, "LOG_LEVEL=loud", NULL }, "LOG_LEVEL" },
-        { { "CALLBACK_TOKEN_KEYS=" RIG_KEYS, "DELIVERY_THREADS=65", NULL }, "DELIVERY_THREADS" },
+        { { "CALLBACK_TOKEN_KEYS=" RIG_KEYS, "DELIVERY_CALLS=1025", NULL }, "DELIVERY_CALLS" },
         { { "CALLBACK_TOKEN_KEYS=" RIG_KEYS, "AWS_SECRET_ACCESS_KEY=", NULL }, "AWS_SECRET" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "callback-receiver/attempt.h"
 #include "callback-receiver/auth.h"
 #include "callback-receiver/ops.h"
 
@@ -120,7 +121,7 @@ Test(delivery, tells_refused_from_lost_and_gone)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error err = { .code = cases[i].code, .detail = cases[i].detail };
         error_set_type(&err, cases[i].type);
-        cr_assert_eq(delivery_classify(&err), cases[i].outcome, "case %zu", i);
+        cr_assert_eq(attempt_classify(&err), cases[i].outcome, "case %zu", i);
     }
 }
 

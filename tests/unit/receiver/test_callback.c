@@ -92,24 +92,25 @@ static enum callback_verdict apply(struct callback *c, const struct step *s, int
     return CALLBACK_NONE;
 }
 
-#define P       CALLBACK_PENDING
-#define A       CALLBACK_ACCEPTED
-#define D       CALLBACK_DELIVERED
-#define U       CALLBACK_UNCONFIRMED
-#define X       CALLBACK_DEAD
-#define C       CALLBACK_CLOSED
-#define OK      CALLBACK_ATTEMPT_OK
-#define GONE    CALLBACK_ATTEMPT_GONE
-#define REFUSED CALLBACK_ATTEMPT_REFUSED
-#define RETRY   CALLBACK_ATTEMPT_RETRY
-#define LOST    CALLBACK_ATTEMPT_LOST
-#define DONE    CALLBACK_DONE
-#define CREATED CALLBACK_CREATED
-#define TAKEN   CALLBACK_TAKEN
-#define SAME    CALLBACK_SAME
-#define OTHER   CALLBACK_OTHER
-#define OVER    CALLBACK_OVER
-#define NONE    CALLBACK_NONE
+#define P        CALLBACK_PENDING
+#define A        CALLBACK_ACCEPTED
+#define D        CALLBACK_DELIVERED
+#define U        CALLBACK_UNCONFIRMED
+#define X        CALLBACK_DEAD
+#define C        CALLBACK_CLOSED
+#define OK       CALLBACK_ATTEMPT_OK
+#define GONE     CALLBACK_ATTEMPT_GONE
+#define REFUSED  CALLBACK_ATTEMPT_REFUSED
+#define RETRY    CALLBACK_ATTEMPT_RETRY
+#define LOST     CALLBACK_ATTEMPT_LOST
+#define UNCALLED CALLBACK_ATTEMPT_UNCALLED
+#define DONE     CALLBACK_DONE
+#define CREATED  CALLBACK_CREATED
+#define TAKEN    CALLBACK_TAKEN
+#define SAME     CALLBACK_SAME
+#define OTHER    CALLBACK_OTHER
+#define OVER     CALLBACK_OVER
+#define NONE     CALLBACK_NONE
 #define ACCEPT                                                                                     \
     { REGISTER, 1, CREATED, P }, { SUCCESS, 1, TAKEN, A },                                         \
     {                                                                                              \
@@ -197,6 +198,29 @@ static const struct story {
         { WAIT, 60000, DONE, A },
         { CLAIM, 0, DONE, A },
         { FINISH, GONE, DONE, U } } },
+    { "given back uncalled is due at once, and leaves no doubt",
+      { ACCEPT,
+        { FINISH, UNCALLED, DONE, A },
+        { CLAIM, 0, DONE, A },
+        { FINISH, UNCALLED, DONE, A },
+        { CLAIM, 0, DONE, A },
+        { FINISH, GONE, DONE, X } } },
+    { "given back uncalled after a lost answer still leaves the doubt",
+      { ACCEPT,
+        { FINISH, LOST, DONE, A },
+        { WAIT, 1000, DONE, A },
+        { CLAIM, 0, DONE, A },
+        { FINISH, UNCALLED, DONE, A },
+        { CLAIM, 0, DONE, A },
+        { FINISH, GONE, DONE, U } } },
+    { "given back uncalled at the end of its life is still to be called",
+      { ACCEPT,
+        { WAIT, EXPIRES * 1000, DONE, A },
+        { FINISH, UNCALLED, DONE, A },
+        { CLAIM, 0, DONE, A },
+        { FINISH, OK, DONE, D } } },
+    { "given back uncalled when it was closed",
+      { ACCEPT, { CLOSE, 0, DONE, C }, { FINISH, UNCALLED, OVER, C } } },
     { "lost, then delivered",
       { ACCEPT,
         { FINISH, LOST, DONE, A },
@@ -315,6 +339,30 @@ Test(callback, what_does_not_fit_is_cut_between_characters)
     cr_assert_eq(strlen(c.last_error), CALLBACK_ERROR - 2);
     cr_assert_eq(c.failures, 1);
     cr_assert_eq(c.due_ms, 7);
+}
+
+Test(callback, what_was_not_called_is_no_attempt)
+{
+    struct callback c = { 0 };
+    struct callback_holder job = { ID, CALLBACK_BY_JOB, EXPIRES, NULL };
+    struct callback_report r = report(CALLBACK_SUCCESS, CALLBACK_JSON, 1);
+    struct callback_attempt busy = { RETRY, "busy", 5 }, uncalled = { UNCALLED, "", 0 };
+    cr_assert_eq(callback_report(&c, &job, &r, 1), CALLBACK_TAKEN);
+    cr_assert(callback_claim(&c, 1, 10));
+    cr_assert_eq(callback_finish(&c, &uncalled, 2), CALLBACK_DONE);
+    cr_assert_eq(c.attempts, 0);
+    cr_assert_eq(c.failures, 0);
+    cr_assert_eq(c.due_ms, 2);
+    cr_assert_not(c.in_flight);
+    cr_assert_str_eq(c.last_error, "");
+    cr_assert(callback_claim(&c, 2, 10));
+    cr_assert_eq(callback_finish(&c, &busy, 3), CALLBACK_DONE);
+    cr_assert(callback_claim(&c, 8, 10));
+    cr_assert_eq(callback_finish(&c, &uncalled, 9), CALLBACK_DONE);
+    cr_assert_eq(c.attempts, 1);
+    cr_assert_eq(c.failures, 1);
+    cr_assert_str_eq(c.last_error, "busy", "the last that was made");
+    cr_assert_not(c.unanswered);
 }
 
 /* The highest number of heartbeats in any second, and how many fall into a period. */

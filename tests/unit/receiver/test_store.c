@@ -215,6 +215,32 @@ BOTH(later_operations_of_a_batch_see_earlier_ones)
     store_close(s);
 }
 
+BOTH(what_is_given_back_uncalled_is_due_at_once_and_no_attempt)
+{
+    struct store *s = open_store();
+    (void)once(s, STORE_REPORT, "QQ==", "1");
+    struct store_op claim = make(STORE_CLAIM, NULL, CALLBACK_BY_RECEIVER, NULL);
+    struct store_op finish = make(STORE_FINISH, NULL, CALLBACK_BY_RECEIVER, NULL);
+    for (int i = 0; i < 3; i++) {
+        claim.now_ms = finish.now_ms = 5000 + i;
+        run(s, &claim);
+        cr_assert_eq(claim.count, 1, "time %d", i);
+        cr_assert_str_eq(claim.items[0].body.text, "1");
+        cr_assert_eq(claim.items[0].record.attempts, 1);
+        cr_assert_not(claim.items[0].record.unanswered);
+        memcpy(finish.id, claim.items[0].record.id, sizeof(finish.id));
+        store_op_release(&claim);
+        finish.attempt = (struct callback_attempt){ CALLBACK_ATTEMPT_UNCALLED, "", 0 };
+        run(s, &finish);
+        cr_assert_eq(finish.record.state, CALLBACK_ACCEPTED);
+        cr_assert_eq(finish.record.attempts, 0);
+        cr_assert_eq(finish.record.failures, 0);
+        cr_assert_eq(finish.record.due_ms, 5000 + i);
+        store_op_release(&finish);
+    }
+    store_close(s);
+}
+
 BOTH(claims_what_is_due_once_and_says_when_the_next_is)
 {
     struct store *s = open_store();
