@@ -1,4 +1,4 @@
-/* pace.h - how fast Lambda is called, by all delivery threads together.
+/* pace.h - how fast Lambda is called, by all that calls it (caller.h, beats.h).
  *
  * Without limit until Lambda throttles in earnest: when at least a quarter of a second's answers
  * (and not only one or two) are throttled, the rate is halved, from what was reached in that
