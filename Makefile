@@ -111,7 +111,7 @@ FUZZ_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 fuzz_room = $(filter $(firstword $(subst _, ,$(basename $(notdir $(1))))),$(ROOMS))
 
 # Programs of storms and measurements have a main(); what is beside them they share.
-BENCH_MAIN := $(addprefix tests/bench/,durable_batch.c durable_branches.c durable_replay.c engine_stub.c receiver_storm.c bare_server.c receiver_load.c local_flow.c runtime_probe.c)
+BENCH_MAIN := $(addprefix tests/bench/,durable_batch.c durable_replay.c engine_stub.c receiver_storm.c bare_server.c receiver_load.c local_flow.c runtime_probe.c)
 BENCH_SRC := $(filter-out $(BENCH_MAIN),$(sort $(wildcard tests/bench/*.c)))
 BENCH_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_MAIN))
 

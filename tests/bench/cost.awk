@@ -86,6 +86,11 @@ END {
         " in the JavaScript flow, which has no attempts" : "the others' were not measured") "; a poll of AWS's sync " \
         "sample is another operation and invocation, here as there. Beside " money(operations * value["operation"]) \
         " for operations the language hardly counts in this sum; it counts in latency."
+    print "p", "Not certain is what AWS counts as an operation. If the end of a step or context counts apart from its start, " \
+        "there are " value[c ".updates"] " and not " operations ": " money(value[c ".updates"] * value["operation"]) \
+        ", which makes " money(total + (value[c ".updates"] - operations) * value["operation"]) " in all. Where a job is " \
+        "tried again, each attempt costs its own operations but the execution's, and two or more for the wait in between. " \
+        "In a batch a job is an operation of the batch and its own workflow."
     print "p", "Formula of the job: 1e6 × " value["task_s"] " / 3600 × (" value["task_vcpu"] " × " value["vcpu_hour"] \
         " + " value["task_gb"] " × " value["task_gb_hour"] ") = " money(1e6 * value["task_s"] / 3600 * hour) "."
     print "head", "kind", "what", "value", "as known in", "from"

@@ -23,7 +23,8 @@ function spread(middle, low, high) {
 }
 
 $1 == "machine" { machine[++machines] = $2 OFS $3 }
-$1 == "machine" && $2 ~ /^load average/ { split($3, l, " "); if (l[1] > load) load = l[1] + 0 }
+# What runs at the end is the measurement itself.
+$1 == "machine" && $2 == "load average at the beginning" { split($3, l, " "); load = l[1] + 0 }
 $1 == "machine" && $2 == "processor" { match($3, /, [0-9]+ of/); processors = substr($3, RSTART + 2) + 0 }
 $1 == "version" { versions = versions (versions ? ", " : "") $2 " " $3 }
 $1 == "skipped" { section($2); skips[$2] = skips[$2] "\nskipped: " $3 ": " $4 }
@@ -118,8 +119,8 @@ END {
         print "row", machine[i]
     print "p", "With " versions "."
     if (load > 0.5 * processors)
-        print "p", "The machine was not quiet (load average " load " on " processors " processors): times of this run say " \
-            "little, ratios less than they could."
+        print "p", "The machine was not quiet (load average " load " on " processors " processors before it): times of this run " \
+            "say little, ratios less than they could."
     print "p", "Each figure is the median of its rounds, with their quartiles. In a round ours and its peer are " \
         "measured one after the other, and the ratio is that of each round: more than 1 is ours ahead, faster, smaller " \
         "or more, whatever is better. Figures of another run or machine are not to be held beside these."
