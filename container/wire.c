@@ -184,6 +184,15 @@ int wire_ask(const char *path, const struct wire_request *request, struct wire_a
     return answer_receive(fd, request->timeout_ms + ANSWER_MORE_MS, answer, err);
 }
 
+/* Fits into struct wire_request and into a header. */
+static bool is_media_type(const char *s)
+{
+    size_t len = 0;
+    while (s[len] > ' ' && s[len] <= '~')
+        len++;
+    return s[len] == '\0' && len < sizeof(((struct wire_request *)0)->media_type);
+}
+
 int wire_read(int fd, int give_up, int64_t silence_ms, struct wire_request *out, struct error *err)
 {
     const struct source s = { .fd = fd, .give_up = give_up, .silence_ms = silence_ms };
@@ -198,8 +207,7 @@ int wire_read(int fd, int give_up, int64_t silence_ms, struct wire_request *out,
     while (call < ARRAY_LEN(calls) && strcmp(fields[0], calls[call]) != 0)
         call++;
     if (call == ARRAY_LEN(calls) || opts_int(fields[1], 1, TIMEOUT_MAX_MS, &out->timeout_ms) < 0 ||
-        strlen(fields[2]) >= sizeof(out->media_type) ||
-        opts_int(fields[3], 0, WIRE_BODY_MAX, &len) < 0)
+        !is_media_type(fields[2]) || opts_int(fields[3], 0, WIRE_BODY_MAX, &len) < 0)
         return error_set(err, ERR_INVALID, 0, "not a request");
     out->call = (enum wire_call)call;
     if (strcmp(fields[2], "-") != 0)

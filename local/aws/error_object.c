@@ -1,6 +1,7 @@
 #include "local/aws/error_object.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/base/json.h"
 #include "shared/base/utf8.h"
@@ -97,6 +98,8 @@ char *error_object_from_lambda(const char *text, size_t len, const char *type)
 {
     struct error err;
     auto_json struct json_object *o = NULL;
+    if (type && !utf8_valid(type, strlen(type)))
+        type = NULL; /* a header may hold any byte */
     if (json_parse(text, len, JSON_DEPTH, &o, &err) < 0 ||
         !json_object_is_type(o, json_type_object))
         return error_object_make(type ? type : "Runtime.Unknown", NULL);

@@ -149,7 +149,7 @@ void http_response_each_header(const struct http_response *resp, http_visit_fn *
         while (len > 0 && strchr(" \t\r", line[len - 1]))
             len--;
         const char *colon = memchr(line, ':', len);
-        if (colon && colon > line && memcmp(line, "HTTP/", 5) != 0) {
+        if (colon && colon > line && strncmp(line, "HTTP/", 5) != 0) {
             const char *value = colon + 1;
             while (value < line + len && (*value == ' ' || *value == '\t'))
                 value++;

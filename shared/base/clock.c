@@ -68,7 +68,9 @@ void clock_format(int64_t wall_ms, char *out)
     time_t t = (time_t)seconds;
     struct tm tm = { 0 };
     gmtime_r(&t, &tm);
-    size_t n = strftime(out, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+    /* Four digits whatever the C library makes of a year before 1000. */
+    size_t n = (size_t)snprintf(out, CLOCK_TEXT, "%04ld", 1900L + tm.tm_year);
+    n += strftime(out + n, CLOCK_TEXT - n, "-%m-%dT%H:%M:%S", &tm);
     snprintf(out + n, CLOCK_TEXT - n, ".%03dZ", (int)ms);
 }
 

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "shared/base/backoff.h"
-#include "shared/base/encode.h"
-#include "shared/base/opts.h"
+#include "shared/lambda/event.h"
 
 #define VERSION_PATH    "/2018-06-01/runtime"
 #define EVENT_MAX       (16U << 20) /* Lambda's limit is 6 MiB */
@@ -22,13 +21,10 @@ struct runtime {
     struct http_client *http;
 };
 
-/* What `next` said. Its strings live as long as the response that they were copied from. */
-struct event {
+/* What `next` said. */
+struct next {
     struct http_response resp;
-    char request_id[128];
-    char function_arn[512];
-    char trace_id[2048];
-    int64_t deadline_ms;
+    struct lambda_event event;
 };
 
 static bool stopped(const struct runtime *rt)
@@ -105,45 +101,25 @@ void lambda_runtime_init_error(const struct lambda_runtime_config *cfg, const st
 
 /* ---- next ------------------------------------------------------------------------------------ */
 
-static int read_event(struct event *e, struct error *err)
-{
-    char deadline[32] = "";
-    if (!http_response_header(&e->resp, "Lambda-Runtime-Aws-Request-Id", e->request_id,
-                              sizeof(e->request_id)) ||
-        !e->request_id[0])
-        return error_set(err, ERR_PROTOCOL, 0, "an invocation without a request id");
-    if (!http_response_header(&e->resp, "Lambda-Runtime-Invoked-Function-Arn", e->function_arn,
-                              sizeof(e->function_arn)))
-        e->function_arn[0] = '\0';
-    if (!http_response_header(&e->resp, "Lambda-Runtime-Trace-Id", e->trace_id,
-                              sizeof(e->trace_id)))
-        e->trace_id[0] = '\0';
-    e->deadline_ms = 0;
-    if (http_response_header(&e->resp, "Lambda-Runtime-Deadline-Ms", deadline, sizeof(deadline)) &&
-        opts_int(deadline, 0, INT64_MAX, &e->deadline_ms) < 0)
-        return error_set(err, ERR_PROTOCOL, 0, "the invocation's deadline is not a number");
-    return 0;
-}
-
-static int get_next(struct runtime *rt, struct event *e, struct error *err)
+static int get_next(struct runtime *rt, struct next *n, struct error *err)
 {
     auto_free char *url = mem_printf("http://%s" VERSION_PATH "/invocation/next", rt->cfg->api);
     const struct http_request req = {
         .method = "GET", .url = url, .max_response = EVENT_MAX, .cancel = rt->cfg->stop
     };
-    if (http_send(rt->http, &req, &e->resp, err) < 0)
+    if (http_send(rt->http, &req, &n->resp, err) < 0)
         return -1;
-    if (e->resp.status >= 500)
-        return error_set(err, ERR_UNAVAILABLE, e->resp.status,
-                         "the Runtime API answered with status %d", e->resp.status);
-    if (e->resp.status != 200)
-        return error_set(err, ERR_PROTOCOL, e->resp.status,
-                         "the Runtime API answered with status %d", e->resp.status);
-    return read_event(e, err);
+    if (n->resp.status >= 500)
+        return error_set(err, ERR_UNAVAILABLE, n->resp.status,
+                         "the Runtime API answered with status %d", n->resp.status);
+    if (n->resp.status != 200)
+        return error_set(err, ERR_PROTOCOL, n->resp.status,
+                         "the Runtime API answered with status %d", n->resp.status);
+    return lambda_event_read(&n->resp, &n->event, err);
 }
 
-/* Until an invocation is there. 1: it is in *e. 0: stopped. -1: no more will come. */
-static int await_next(struct runtime *rt, struct event *e, struct error *err)
+/* Until an invocation is there. 1: it is in *n. 0: stopped. -1: no more will come. */
+static int await_next(struct runtime *rt, struct next *n, struct error *err)
 {
     const struct clock *clock = rt->cfg->clock;
     int64_t give_up_ms = rt->cfg->give_up_ms ? rt->cfg->give_up_ms : GIVE_UP_MS;
@@ -152,7 +128,7 @@ static int await_next(struct runtime *rt, struct event *e, struct error *err)
         if (stopped(rt))
             return 0;
         int64_t begun_ms = clock_mono_ms(clock);
-        if (get_next(rt, e, err) == 0)
+        if (get_next(rt, n, err) == 0)
             return 1;
         if (stopped(rt))
             return 0;
@@ -171,29 +147,21 @@ static int await_next(struct runtime *rt, struct event *e, struct error *err)
 
 /* ---- one invocation -------------------------------------------------------------------------- */
 
-/* The path of an answer; request ids are UUIDs, but the path must hold whatever comes. */
-static void answer_path(struct buf *path, const struct event *e, const char *what)
-{
-    buf_add_str(path, "/invocation/");
-    encode_percent(path, e->request_id, strlen(e->request_id));
-    buf_add_str(path, what);
-}
-
-static int report_failure(struct runtime *rt, const struct event *e, const struct error *why,
+static int report_failure(struct runtime *rt, const struct lambda_event *e, const struct error *why,
                           int *status, struct error *err)
 {
     auto_buf struct buf path = BUF_INIT(URL_MAX);
-    answer_path(&path, e, "/error");
+    lambda_event_path(e, "/error", &path);
     return post_error(rt, buf_str(&path), why, "HandlerError", status, err);
 }
 
-static int report_response(struct runtime *rt, const struct event *e, const struct buf *response,
-                           int *status, struct error *err)
+static int report_response(struct runtime *rt, const struct lambda_event *e,
+                           const struct buf *response, int *status, struct error *err)
 {
     static const struct http_header headers[] = { { "Content-Type", "application/json" },
                                                   { NULL, NULL } };
     auto_buf struct buf path = BUF_INIT(URL_MAX);
-    answer_path(&path, e, "/response");
+    lambda_event_path(e, "/response", &path);
     if (post(rt, buf_str(&path), headers, response, status, err) < 0)
         return -1;
     if (*status < 400 || *status >= 500)
@@ -206,15 +174,16 @@ static int report_response(struct runtime *rt, const struct event *e, const stru
     return report_failure(rt, e, &why, status, err);
 }
 
-static int invoke(struct runtime *rt, const struct event *e, lambda_handler_fn *handler, void *arg,
+static int invoke(struct runtime *rt, const struct next *n, lambda_handler_fn *handler, void *arg,
                   struct error *err)
 {
+    const struct lambda_event *e = &n->event;
     const struct lambda_invocation inv = { .request_id = e->request_id,
                                            .function_arn = e->function_arn,
                                            .trace_id = e->trace_id,
                                            .deadline_ms = e->deadline_ms,
-                                           .payload = buf_str(&e->resp.body),
-                                           .payload_len = e->resp.body.len };
+                                           .payload = buf_str(&n->resp.body),
+                                           .payload_len = n->resp.body.len };
     auto_buf struct buf response = BUF_INIT(RESPONSE_MAX);
     struct error why = { 0 };
     struct error lost = { 0 };
@@ -244,19 +213,19 @@ int lambda_runtime_run(const struct lambda_runtime_config *cfg, lambda_handler_f
                        void *arg, struct error *err)
 {
     struct runtime rt = { .cfg = cfg, .http = http_client_new(err) };
-    struct event *e = mem_alloc(sizeof(*e));
+    struct next *next = mem_alloc(sizeof(*next));
     int rc = rt.http ? 1 : -1;
     for (unsigned n = 0; rc == 1 && (!cfg->max_invocations || n < cfg->max_invocations); n++) {
-        rc = await_next(&rt, e, err);
+        rc = await_next(&rt, next, err);
         if (rc != 1)
             break;
-        log_set(cfg->log, "requestId", e->request_id);
-        if (invoke(&rt, e, handler, arg, err) < 0)
+        log_set(cfg->log, "requestId", next->event.request_id);
+        if (invoke(&rt, next, handler, arg, err) < 0)
             rc = -1;
         log_set(cfg->log, "requestId", NULL);
     }
-    http_response_release(&e->resp);
-    mem_free_ptr(&e);
+    http_response_release(&next->resp);
+    mem_free_ptr(&next);
     http_client_free(rt.http);
     return rc < 0 ? -1 : 0;
 }

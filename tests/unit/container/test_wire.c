@@ -130,6 +130,8 @@ Test(wire, takes_no_request_that_makes_no_sense)
         { "../success 1000 - 0\n", -1 },
         { "success 1000 text/plain 2\no", -1 },
         { "success 1000 text/plain 2\nokay", -1 },
+        { "success 1000 text/plain\r 0\n", -1 },
+        { "success 1000 text/pl\303\244in 0\n", -1 },
         { "success 1000 "
           "text/plain-text/plain-text/plain-text/plain-text/plain-text/plain-text/plain 0\n",
           -1 },

@@ -68,6 +68,8 @@ Test(outcome, turns_errors_into_both_ways_of_writing_them)
           "{\"ErrorType\":\"T\",\"ErrorMessage\":\"m\",\"StackTrace\":[\"s\"]}" },
         { "{}", "Runtime.Unhandled", "{\"ErrorType\":\"Runtime.Unhandled\"}" },
         { "oops", NULL, "{\"ErrorType\":\"Runtime.Unknown\"}" },
+        { "oops", "no UTF-8: \377", "{\"ErrorType\":\"Runtime.Unknown\"}" },
+        { "{\"errorMessage\":\"m\"}", "\377", "{\"ErrorMessage\":\"m\"}" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         auto_free char *text =
