@@ -62,7 +62,7 @@ static const struct {
                   " \"{\\\"errorType\\\":\\\"Chaos.Own\\\",\\\"errorMessage\\\":\\\"$key\\\"}\"",
                   LIMITS },
     [JOB_SILENT] = { "silent", "callback", "plain", 4, 50, 200, "sleep $work; say end",
-                     "\"timeoutSeconds\":40" },
+                     "\"timeoutSeconds\":150" },
     [JOB_HANG] = { "hang", "callback", "plain", 2, 50, 200,
                    POST "post heartbeat '{}'; say beat; sleep 900",
                    LIMITS ",\"heartbeatSeconds\":6,\"retry\":{\"maxAttempts\":1}" },
