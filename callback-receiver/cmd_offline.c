@@ -30,8 +30,7 @@ static int list_page(struct store *s, struct store_op *op, cmd_page_fn *page, vo
     if (store_run(s, &op, 1, err) < 0)
         return -1;
     for (size_t i = 0; i < op->count; i++)
-        if (json_object_array_add(list, view_callback(&op->items[i].record, NULL, NULL)) < 0)
-            abort();
+        json_push(list, view_callback(&op->items[i].record, NULL, NULL));
     page(o, arg, enough);
     op->after = op->last;
     *enough |= op->last.state == 0;

@@ -131,8 +131,7 @@ static bool list(struct question *q)
     struct json_object *callbacks = json_object_new_array();
     json_add(o, "callbacks", callbacks);
     for (size_t i = 0; i < q->op.count; i++)
-        if (json_object_array_add(callbacks, view_callback(&q->op.items[i].record, NULL, NULL)) < 0)
-            abort();
+        json_push(callbacks, view_callback(&q->op.items[i].record, NULL, NULL));
     add_next(o, &q->op.last);
     answer_json(q, 200, o);
     return true;

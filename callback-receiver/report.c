@@ -163,8 +163,7 @@ static int copy_trace(struct json_object *o, struct json_object *out, struct err
         struct json_object *line = json_object_array_get_idx(lines, i);
         if (!json_object_is_type(line, json_type_string))
             return error_set(err, ERR_INVALID, 0, "/stackTrace/%zu: must be a string", i);
-        if (json_object_array_add(copy, json_object_get(line)) < 0)
-            abort();
+        json_push(copy, json_object_get(line));
     }
     return 0;
 }

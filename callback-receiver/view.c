@@ -17,7 +17,7 @@ static void add_report(struct json_object *o, const struct callback *c,
     struct json_object *report = json_object_new_object();
     json_add_str(report, "kind", c->report_kind == CALLBACK_SUCCESS ? "success" : "failure");
     json_add_str(report, "mediaType", "application/json");
-    json_add(report, "body", json_object_new_string_len(body->text, (int)body->len));
+    json_add(report, "body", json_new_str_len(body->text, body->len));
     json_add(o, "report", report);
 }
 

@@ -75,13 +75,13 @@ static int read_tasks(struct api_call *c, struct json_object **out, struct error
             return -1;
         for (size_t i = 0; i < json_object_array_length(some); i++)
             if (json_object_array_length(arns) < TASKS_MAX)
-                json_object_array_add(arns, json_object_get(json_object_array_get_idx(some, i)));
+                json_push(arns, json_object_get(json_object_array_get_idx(some, i)));
     }
     if (ecs_describe_tasks(c->tools->aws, cluster, arns, &tasks, err) < 0)
         return -1;
     *out = json_object_new_array();
     for (size_t i = 0; i < json_object_array_length(tasks); i++)
-        json_object_array_add(*out, task_doc(json_object_array_get_idx(tasks, i), c->tools->cfg));
+        json_push(*out, task_doc(json_object_array_get_idx(tasks, i), c->tools->cfg));
     return 0;
 }
 
@@ -95,7 +95,7 @@ void api_include_add(struct api_call *c, const struct api_include *include, bool
         json_add(doc, "tasks", MOVE(part));
     } else if (include->tasks) {
         log_warn(c->tools->log, log_event("tasks_not_read"), log_err(&err));
-        json_object_array_add(unavailable, json_object_new_string("tasks"));
+        json_push(unavailable, json_new_str("tasks"));
     }
     struct json_object *jobs = NULL;
     if (include->progress && api_past_progress(c, closed, &part, &jobs, &err) == 0) {
@@ -104,7 +104,7 @@ void api_include_add(struct api_call *c, const struct api_include *include, bool
             json_add(doc, "jobs", jobs);
     } else if (include->progress) {
         log_warn(c->tools->log, log_event("progress_not_read"), log_err(&err));
-        json_object_array_add(unavailable, json_object_new_string("progress"));
+        json_push(unavailable, json_new_str("progress"));
     }
     if (json_object_array_length(unavailable) > 0)
         json_add(doc, "unavailable", unavailable);

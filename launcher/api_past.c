@@ -94,7 +94,7 @@ int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
         if (!token)
             return -1;
         if (receiver_status(c->tools->receiver, public_id, token, &state, err) == 0)
-            json_object_array_add(list, progress_doc(state));
+            json_push(list, progress_doc(state));
         else if (err->code != ERR_NOT_FOUND) /* not registered yet, or no longer kept */
             return -1;
     }

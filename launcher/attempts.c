@@ -100,7 +100,7 @@ static int list_tasks(const struct job *job, struct json_object *tasks, struct e
     struct workflow_id id;
     char started_by[WORKFLOW_STARTED];
     if (known) {
-        json_object_array_add(tasks, json_new_str(known));
+        json_push(tasks, json_new_str(known));
         return 0;
     }
     if (workflow_id_from_arn(&id, NULL, job->execution_arn) < 0)
@@ -115,7 +115,7 @@ static int list_tasks(const struct job *job, struct json_object *tasks, struct e
             struct json_object *arn = json_object_array_get_idx(arns, i);
             const char *text = json_object_get_string(arn);
             if (!is_member(job->others, text) && !is_member(tasks, text))
-                json_object_array_add(tasks, json_object_get(arn));
+                json_push(tasks, json_object_get(arn));
         }
     }
     return 0;
@@ -180,7 +180,7 @@ static enum durable_rc settle(struct durable_ctx *ctx, struct job *job, unsigned
     DURABLE_TRY(durable_step(ctx, name, settle_body, job, &opts, &record, err));
     struct json_object *tasks = json_get_arr(record, "tasks");
     for (size_t i = 0; tasks && i < json_object_array_length(tasks); i++)
-        json_object_array_add(job->others, json_object_get(json_object_array_get_idx(tasks, i)));
+        json_push(job->others, json_object_get(json_object_array_get_idx(tasks, i)));
     job->begin_ms = json_get_int(record, "atMs", job->begin_ms) + delay_s * 1000;
     snprintf(name, sizeof(name), "backoff-%u", n);
     return durable_wait(ctx, name, delay_s, err);

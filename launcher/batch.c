@@ -60,7 +60,7 @@ static struct json_object *make_items(const struct input *in)
             json_add(item, key, json_object_get(value));
         }
         json_add_int(item, "wrapResultBytes", most < RESULT_MAX ? most : RESULT_MAX);
-        json_object_array_add(items, item);
+        json_push(items, item);
     }
     return items;
 }

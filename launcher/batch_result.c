@@ -81,7 +81,7 @@ static void add_cut(struct json_object *o, const char *key, const char *text, si
     size_t len = strlen(text);
     if (len > most)
         len = utf8_cut(text, len, most);
-    json_add(o, key, json_object_new_string_len(text, (int)len));
+    json_add(o, key, json_new_str_len(text, len));
 }
 
 void batch_result_failed(struct batch_result *b, size_t index, const struct durable_error *err)
@@ -170,7 +170,7 @@ struct json_object *batch_result_doc(struct batch_result *b, size_t total, bool 
     used = drop_names(list, count, used, room);
     add_values(list, count, used, room);
     for (size_t i = 0; i < count; i++)
-        json_object_array_add(jobs, json_object_get(list[i]->doc));
+        json_push(jobs, json_object_get(list[i]->doc));
     json_add_int(doc, "total", (int64_t)total);
     json_add_int(doc, "succeeded", (int64_t)(b->count - b->failed));
     json_add_int(doc, "failed", (int64_t)b->failed);

@@ -92,7 +92,7 @@ static void handle_batch(const struct events_tools *t, struct json_object *recor
             continue;
         struct json_object *item = json_object_new_object();
         json_add_str(item, "itemIdentifier", json_get_str(record, "messageId"));
-        json_object_array_add(again, item);
+        json_push(again, item);
     }
     size_t len;
     const char *text = json_text(answer, &len);

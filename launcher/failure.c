@@ -125,7 +125,7 @@ static void add_job_data(struct json_object *data, const char *own, size_t room)
     }
     size_t keep = strlen(own);
     for (bool cut = false;; cut = true) {
-        json_add(data, "errorData", json_object_new_string_len(own, (int)keep));
+        json_add(data, "errorData", json_new_str_len(own, keep));
         if (cut)
             json_add_bool(data, "errorDataTruncated", true);
         const char *text = json_text(data, &len);

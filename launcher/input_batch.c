@@ -98,7 +98,7 @@ static void read_items(struct input_reader *r, struct json_object *doc)
             continue;
         }
         struct json_object *job = job_workflow(doc, own);
-        json_object_array_add(r->in->jobs, job);
+        json_push(r->in->jobs, job);
         check_job(r, job, i);
     }
 }

@@ -17,7 +17,7 @@ void input_fault(struct json_object **faults, const char *pointer, const char *f
     struct json_object *fault = json_object_new_object();
     json_add_str(fault, "pointer", pointer);
     json_add_str(fault, "detail", detail);
-    json_object_array_add(*faults, fault);
+    json_push(*faults, fault);
 }
 
 char *input_faults_text(struct json_object *faults)

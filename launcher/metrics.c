@@ -86,8 +86,8 @@ static struct json_object *dimensions(const struct metrics_of *of, struct json_o
         struct json_object *set = json_object_new_array();
         for (size_t i = 0; i <= n; i++)
             if (all[i].value)
-                json_object_array_add(set, json_object_new_string(all[i].name));
-        json_object_array_add(sets, set);
+                json_push(set, json_new_str(all[i].name));
+        json_push(sets, set);
         json_add_str(line, all[n].name, all[n].value);
     }
     return sets;
@@ -121,9 +121,9 @@ static void emit(struct metrics *m, const char *name, const char *unit, int64_t 
     json_add(directive, "Dimensions", dimensions(of, line));
     json_add_str(metric, "Name", name);
     json_add_str(metric, "Unit", unit);
-    json_object_array_add(metrics, metric);
+    json_push(metrics, metric);
     json_add(directive, "Metrics", metrics);
-    json_object_array_add(directives, directive);
+    json_push(directives, directive);
     json_add(aws, "CloudWatchMetrics", directives);
     json_add_int(line, name, value);
     json_add_str(line, "errorType", of->error_type);

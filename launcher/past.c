@@ -53,7 +53,7 @@ static void read_events(struct json_object *events, struct past *past, int *open
         const char *child =
             json_get_str(json_get_obj(event, "ChainedInvokeStartedDetails"), "DurableExecutionArn");
         if (callback)
-            json_object_array_add(past->callbacks, json_object_new_string(callback));
+            json_push(past->callbacks, json_new_str(callback));
         else if (is(type, "StepStarted"))
             (*open)++;
         else if (is(type, "StepSucceeded") || is(type, "StepFailed"))

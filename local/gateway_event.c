@@ -119,7 +119,7 @@ static void add_cookies(struct json_object *event, const char *value)
         size_t len = strcspn(value, ";");
         auto_free char *cookie = mem_dup_len(value, len);
         if (len > 0 && utf8_valid(cookie, len))
-            json_object_array_add(list, json_new_str(cookie));
+            json_push(list, json_new_str(cookie));
         value += len;
     }
 }
@@ -250,12 +250,12 @@ static void add_body(struct json_object *event, const struct gateway_request *g)
     if (g->body_len == 0)
         return;
     if (text) {
-        json_add(event, "body", json_object_new_string_len(g->body, (int)g->body_len));
+        json_add(event, "body", json_new_str_len(g->body, g->body_len));
         return;
     }
     auto_buf struct buf b = BUF_INIT(g->body_len * 2 + 8);
     encode_base64(&b, g->body, g->body_len);
-    json_add(event, "body", json_object_new_string_len(buf_str(&b), (int)b.len));
+    json_add(event, "body", json_new_str_len(buf_str(&b), b.len));
 }
 
 int gateway_event(const struct gateway_request *g, struct buf *out, struct error *err)

@@ -258,7 +258,7 @@ static void get_tasks(struct httpd_request *req, void *arg)
         json_add_str(item, "lastStatus", ecs_state_name(t->state));
         json_add_int(item, "pid", runs ? t->containers[0].pid : 0);
         json_add_str(item, "startedBy", t->started_by);
-        json_object_array_add(list, item);
+        json_push(list, item);
     }
     httpd_reply_json(req, 200, json_text(o, NULL), NULL);
 }

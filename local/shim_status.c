@@ -123,7 +123,7 @@ int shim_status_write(const char *folder, const struct shim_status *s, struct er
             json_add_int(item, "exitCode", c->exit_code);
         }
         json_add_str(item, "error", c->error);
-        json_object_array_add(list, item);
+        json_push(list, item);
     }
     size_t len = 0;
     const char *text = json_text(o, &len);

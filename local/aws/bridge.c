@@ -28,7 +28,7 @@ static char *wrap(const struct config *c, const char *source, const char *type,
     char *dot = strchr(time, '.'); /* the envelope's time has whole seconds */
     if (dot)
         memcpy(dot, "Z", 2);
-    json_object_array_add(resources, json_new_str(resource));
+    json_push(resources, json_new_str(resource));
     json_add_str(o, "version", "0");
     json_add_str(o, "id", id);
     json_add_str(o, "detail-type", type);

@@ -101,7 +101,7 @@ static void conflict(const struct ecs *e, struct aws_request *r, const char *clu
         const char *id = json_object_get_string(json_object_array_get_idx(ids, i));
         auto_free char *path = mem_printf("%s/%s", cluster, id);
         auto_free char *arn = ecs_arn(e->config->region, e->config->account_id, "task", path);
-        json_object_array_add(arns, json_new_str(arn));
+        json_push(arns, json_new_str(arn));
     }
     json_add(body, "resourceIds", arns);
     aws_error_with(r, 400, "ConflictException",
@@ -122,9 +122,8 @@ static bool answered_before(struct ecs *e, struct aws_request *r, const struct e
     struct json_object *answer = json_object_new_object();
     struct json_object *list = json_object_new_array();
     for (size_t i = 0; i < json_object_array_length(ids); i++)
-        json_object_array_add(
-            list,
-            replayed(e, k->cluster, json_object_get_string(json_object_array_get_idx(ids, i))));
+        json_push(list, replayed(e, k->cluster,
+                                 json_object_get_string(json_object_array_get_idx(ids, i))));
     json_add(answer, "tasks", list);
     json_add(answer, "failures", json_object_new_array());
     aws_reply_json(r, answer);
@@ -183,12 +182,12 @@ static void run_tasks(struct ecs *e, struct aws_request *r, const struct ecs_run
     struct json_object *failures = json_object_new_array();
     for (size_t i = 0; i < wanted; i++) {
         if (i < count) {
-            json_object_array_add(list, json_of(e, tasks[i], true));
+            json_push(list, json_of(e, tasks[i], true));
             continue;
         }
         struct json_object *failure = json_object_new_object();
         json_add_str(failure, "reason", no_room);
-        json_object_array_add(failures, failure);
+        json_push(failures, failure);
     }
     json_add(answer, "tasks", list);
     json_add(answer, "failures", failures);
@@ -275,7 +274,7 @@ static int describe(const struct ecs *e, const char *cluster, struct json_object
             return -1;
         const struct ecs_task *t = ecs_tasks_find(e->tasks, id);
         if (t) {
-            json_object_array_add(tasks, json_of(e, t, with_tags));
+            json_push(tasks, json_of(e, t, with_tags));
             continue;
         }
         struct json_object *failure = json_object_new_object();
@@ -283,7 +282,7 @@ static int describe(const struct ecs *e, const char *cluster, struct json_object
         auto_free char *arn = ecs_arn(e->config->region, e->config->account_id, "task", path);
         json_add_str(failure, "arn", arn);
         json_add_str(failure, "reason", "MISSING");
-        json_object_array_add(failures, failure);
+        json_push(failures, failure);
     }
     return 0;
 }
@@ -412,7 +411,7 @@ static void list_tasks(struct ecs *e, struct aws_request *r, struct json_object 
             break;
         }
         auto_free char *arn = arn_of(e, t);
-        json_object_array_add(arns, json_new_str(arn));
+        json_push(arns, json_new_str(arn));
         last = t->number;
     }
     aws_reply_json(r, answer);

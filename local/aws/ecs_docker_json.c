@@ -19,7 +19,7 @@ static struct json_object *environment_list(struct json_object *environment)
     json_object_object_foreach(environment, key, value)
     {
         auto_free char *pair = mem_printf("%s=%s", key, json_object_get_string(value));
-        json_object_array_add(list, json_new_str(pair));
+        json_push(list, json_new_str(pair));
     }
     return list;
 }
@@ -51,7 +51,7 @@ static struct json_object *host_config(const struct docker_driver *d, struct jso
     if (json_get_int(spec, "cpuUnits", 0) > 0)
         json_add_int(o, "CpuShares", json_get_int(spec, "cpuUnits", 0));
     /* For a receiver that runs on the host itself. */
-    json_object_array_add(hosts, json_new_str("host.docker.internal:host-gateway"));
+    json_push(hosts, json_new_str("host.docker.internal:host-gateway"));
     json_add(o, "ExtraHosts", hosts);
     return o;
 }

@@ -334,7 +334,7 @@ const struct config_task_definition *ecs_definition(const struct config *c, cons
 static void add_list(struct json_object *argv, char *const *list)
 {
     for (; *list; list++)
-        json_object_array_add(argv, json_new_str(*list));
+        json_push(argv, json_new_str(*list));
 }
 
 static struct json_object *container_spec(const struct config_container *c, const char *path,
@@ -372,8 +372,8 @@ static void add_argv(struct json_object *o, const struct config_container *c,
     }
     for (size_t i = 0; override && i < json_object_array_length(override); i++) {
         struct json_object *word = json_object_array_get_idx(override, i);
-        json_object_array_add(argv, json_object_get(word));
-        json_object_array_add(command, json_object_get(word));
+        json_push(argv, json_object_get(word));
+        json_push(command, json_object_get(word));
     }
     json_add(o, "argv", argv);
     json_add(o, "entryPoint", entry_point);
@@ -431,7 +431,7 @@ struct json_object *ecs_spec(const struct config_task_definition *d, struct json
                 apply(o, item, &command);
         }
         add_argv(o, &d->containers[k], command);
-        json_object_array_add(list, o);
+        json_push(list, o);
     }
     return spec;
 }

@@ -67,7 +67,7 @@ static struct json_object *overrides_json(const struct ecs_task *t)
         for (size_t i = 0; i < t->container_count; i++) {
             struct json_object *item = json_object_new_object();
             json_add_str(item, "name", t->containers[i].name);
-            json_object_array_add(list, item);
+            json_push(list, item);
         }
         json_add(o, "containerOverrides", list);
     }
@@ -122,8 +122,7 @@ struct json_object *ecs_task_json(const struct ecs_task *t, const char *region, 
     json_add(o, "containers", containers);
     bool lost = t->fate == ECS_FATE_NO_CONTAINER && t->fate_struck;
     for (size_t i = 0; i < t->container_count && !lost; i++)
-        json_object_array_add(containers,
-                              container_json(t, &t->containers[i], arn, region, account));
+        json_push(containers, container_json(t, &t->containers[i], arn, region, account));
     if (with_tags)
         json_add(o, "tags", t->tags ? json_object_get(t->tags) : json_object_new_array());
     return o;
@@ -192,7 +191,7 @@ char *ecs_task_save(const struct ecs_task *t)
         if (c->ended)
             json_add_int(item, "exit_code", c->exit_code);
         json_add_str(item, "reason", c->reason);
-        json_object_array_add(list, item);
+        json_push(list, item);
     }
     return mem_dup(json_text(o, NULL));
 }

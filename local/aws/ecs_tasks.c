@@ -294,7 +294,7 @@ static void save_token(struct ecs_tasks *s, const struct ecs_token *k,
 {
     auto_json struct json_object *ids = json_object_new_array();
     for (size_t i = 0; i < count; i++)
-        json_object_array_add(ids, json_new_str(tasks[i]->id));
+        json_push(ids, json_new_str(tasks[i]->id));
     store_bind_text(s->token_add, 1, k->cluster);
     store_bind_text(s->token_add, 2, k->token);
     store_bind_text(s->token_add, 3, k->fingerprint);

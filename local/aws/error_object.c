@@ -91,7 +91,7 @@ static void copy_text(struct json_object *to, const char *to_key, struct json_ob
         return;
     const char *s = json_object_get_string(v);
     size_t len = utf8_cut(s, (size_t)json_object_get_string_len(v), max);
-    json_add(to, to_key, json_object_new_string_len(s, (int)len));
+    json_add(to, to_key, json_new_str_len(s, len));
 }
 
 char *error_object_from_lambda(const char *text, size_t len, const char *type)

@@ -10,9 +10,9 @@
 static struct json_object *list(const char *a, const char *b)
 {
     struct json_object *o = json_object_new_array();
-    json_object_array_add(o, json_object_new_string(a));
+    json_push(o, json_new_str(a));
     if (b)
-        json_object_array_add(o, json_object_new_string(b));
+        json_push(o, json_new_str(b));
     return o;
 }
 
@@ -69,7 +69,7 @@ static struct json_object *task_definition(const char *entry_point)
         json_add(container, "command", list("true", NULL));
     json_add_int(container, "stopTimeoutSeconds", 10);
     struct json_object *containers = json_object_new_array();
-    json_object_array_add(containers, container);
+    json_push(containers, container);
     struct json_object *definition = json_object_new_object();
     json_add(definition, "containers", containers);
     return definition;
@@ -87,7 +87,7 @@ static struct json_object *words(const char *const *list)
 {
     struct json_object *o = json_object_new_array();
     for (; *list; list++)
-        json_object_array_add(o, json_object_new_string(*list));
+        json_push(o, json_new_str(*list));
     return o;
 }
 
@@ -139,8 +139,8 @@ char *stack_config_text(const struct stack_config *c)
     json_add(root, "taskDefinitions", definitions);
 
     struct json_object *routes = json_object_new_array();
-    json_object_array_add(routes, route("/workflows", "function", "api"));
-    json_object_array_add(routes, route("/v1/callbacks", "proxy", c->callbacks_url));
+    json_push(routes, route("/workflows", "function", "api"));
+    json_push(routes, route("/v1/callbacks", "proxy", c->callbacks_url));
     json_add(root, "httpApi", routes);
     return mem_dup(json_text(root, NULL));
 }

@@ -196,7 +196,7 @@ static int describe_page(struct aws *a, const char *cluster, struct json_object 
     for (size_t i = 0; i < json_object_array_length(found); i++) {
         struct json_object *task = json_object_array_get_idx(found, i);
         if (json_object_is_type(task, json_type_object))
-            json_object_array_add(all, json_object_get(task));
+            json_push(all, json_object_get(task));
     }
     return 0;
 }
@@ -247,7 +247,7 @@ static int list_page(struct aws *a, const char *cluster, const char *started_by,
     for (size_t i = 0; i < json_object_array_length(arns); i++) {
         struct json_object *arn = json_object_array_get_idx(arns, i);
         if (json_object_is_type(arn, json_type_string))
-            json_object_array_add(all, json_object_get(arn));
+            json_push(all, json_object_get(arn));
     }
     const char *token = json_get_str(answer, "nextToken");
     mem_free_ptr(next);

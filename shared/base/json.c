@@ -268,9 +268,22 @@ void json_canonical(struct buf *out, struct json_object *o)
     }
 }
 
+/* json-c has NULL for what it has no memory for, and a document with NULL in it says null. */
+static struct json_object *must(struct json_object *o)
+{
+    if (!o)
+        abort();
+    return o;
+}
+
 struct json_object *json_new_str(const char *s)
 {
-    return s ? json_object_new_string(s) : NULL;
+    return s ? must(json_object_new_string(s)) : NULL;
+}
+
+struct json_object *json_new_str_len(const char *s, size_t len)
+{
+    return must(json_object_new_string_len(s, (int)len));
 }
 
 void json_add(struct json_object *o, const char *key, struct json_object *v)
@@ -279,20 +292,26 @@ void json_add(struct json_object *o, const char *key, struct json_object *v)
         abort();
 }
 
+void json_push(struct json_object *list, struct json_object *v)
+{
+    if (json_object_array_add(list, v) < 0)
+        abort();
+}
+
 void json_add_str(struct json_object *o, const char *key, const char *s)
 {
     if (s)
-        json_add(o, key, json_object_new_string(s));
+        json_add(o, key, json_new_str(s));
 }
 
 void json_add_int(struct json_object *o, const char *key, int64_t v)
 {
-    json_add(o, key, json_object_new_int64(v));
+    json_add(o, key, must(json_object_new_int64(v)));
 }
 
 void json_add_bool(struct json_object *o, const char *key, bool v)
 {
-    json_add(o, key, json_object_new_boolean(v));
+    json_add(o, key, must(json_object_new_boolean(v)));
 }
 
 struct json_object *json_get(const struct json_object *o, const char *key)

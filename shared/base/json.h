@@ -34,6 +34,9 @@ void json_canonical(struct buf *out, struct json_object *o);
 void json_pointer_add(struct buf *out, const char *key);
 /* A new string object from bytes; json_new_str takes NULL for the JSON null. */
 struct json_object *json_new_str(const char *s) CHECKED;
+struct json_object *json_new_str_len(const char *s, size_t len) CHECKED;
+/* Appends to an array; takes `v` over. */
+void json_push(struct json_object *list, struct json_object *v);
 /* Adds only where `s` is not NULL. */
 void json_add_str(struct json_object *o, const char *key, const char *s);
 void json_add_int(struct json_object *o, const char *key, int64_t v);

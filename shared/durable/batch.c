@@ -134,7 +134,7 @@ struct json_object *durable_batch_values(const struct durable_batch *b)
     struct json_object *values = json_object_new_array();
     for (size_t i = 0; i < b->total; i++)
         if (b->item[i].status == DURABLE_ITEM_SUCCEEDED)
-            json_object_array_add(values, json_object_get(b->item[i].value));
+            json_push(values, json_object_get(b->item[i].value));
     return values;
 }
 
@@ -185,7 +185,7 @@ struct json_object *durable_batch_errors(const struct durable_batch *b)
     struct json_object *errors = json_object_new_array();
     for (size_t i = 0; i < b->total; i++)
         if (b->item[i].status == DURABLE_ITEM_FAILED)
-            json_object_array_add(errors, error_json(&b->item[i].error));
+            json_push(errors, error_json(&b->item[i].error));
     return errors;
 }
 
@@ -202,7 +202,7 @@ struct json_object *durable_batch_json(const struct durable_batch *b)
             json_add(entry, "error", error_json(&item->error));
         json_add_int(entry, "index", (int64_t)i);
         json_add_str(entry, "status", status_names[item->status]);
-        json_object_array_add(all, entry);
+        json_push(all, entry);
     }
     json_add(o, "all", all);
     json_add_str(o, "completionReason", reason_names[b->reason]);

@@ -106,7 +106,7 @@ enum durable_rc durable_callback_result(struct durable_ctx *ctx, const struct du
                    ? DURABLE_FAILED
                    : DURABLE_OK;
     if (out)
-        *out = json_object_new_string_len(record->payload, (int)record->payload_len);
+        *out = json_new_str_len(record->payload, record->payload_len);
     return DURABLE_OK;
 }
 

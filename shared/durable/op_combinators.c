@@ -67,7 +67,7 @@ enum durable_rc durable_all_settled(struct durable_ctx *ctx, const char *name,
         return DURABLE_OK;
     *out = json_object_new_array();
     for (size_t i = 0; i < b->total; i++)
-        json_object_array_add(*out, settled(&b->item[i]));
+        json_push(*out, settled(&b->item[i]));
     return DURABLE_OK;
 }
 

@@ -375,7 +375,7 @@ static struct json_object *error_json(const struct durable_error *e)
     if (e->stack_count) {
         struct json_object *stack = json_object_new_array();
         for (size_t i = 0; i < e->stack_count; i++)
-            json_object_array_add(stack, json_object_new_string(e->stack[i]));
+            json_push(stack, json_new_str(e->stack[i]));
         json_add(o, "StackTrace", stack);
     }
     return o;
@@ -441,7 +441,7 @@ struct json_object *service_operations(struct durable_test *t, bool unseen, bool
     for (size_t i = 0; i < t->op_count; i++) {
         struct test_operation *op = t->op[i];
         if (unseen ? op->unseen : !pruned(t, op))
-            json_object_array_add(all, record(op, event));
+            json_push(all, record(op, event));
         op->unseen = false;
     }
     return all;

@@ -193,7 +193,7 @@ static struct json_object *page(const struct durable_test *t, struct json_object
     struct json_object *ops = json_object_new_array();
     char marker[32] = "";
     for (size_t i = first; i < end; i++)
-        json_object_array_add(ops, json_object_get(json_object_array_get_idx(all, i)));
+        json_push(ops, json_object_get(json_object_array_get_idx(all, i)));
     json_add(o, "Operations", ops);
     if (end < count)
         snprintf(marker, sizeof(marker), "%zu", end);
@@ -215,9 +215,9 @@ static struct json_object *everything(struct durable_test *t, bool event)
                  t->ends_ms - t->opts.execution_timeout_s * 1000); /* ms: above 1e11 either way */
     json_add_str(details, "InputPayload", t->input);
     json_add(execution, "ExecutionDetails", details);
-    json_object_array_add(all, execution);
+    json_push(all, execution);
     for (size_t i = 0; i < json_object_array_length(ops); i++)
-        json_object_array_add(all, json_object_get(json_object_array_get_idx(ops, i)));
+        json_push(all, json_object_get(json_object_array_get_idx(ops, i)));
     json_object_put(ops);
     return all;
 }
