@@ -148,6 +148,105 @@ Test(child, records_a_summary_of_a_large_result)
     durable_test_free(t);
 }
 
+/* ---- a rebuilt body that was changed --------------------------------------------------------- */
+
+static unsigned begun; /* by what the changed body has more than the old one */
+
+static int count_step(struct durable_step *step, void *arg, struct json_object **out,
+                      struct durable_error *err)
+{
+    (void)step, (void)arg, (void)out, (void)err;
+    begun++;
+    return 0;
+}
+
+static int count_check(struct durable_step *step, struct json_object *state, void *arg,
+                       struct json_object **next, bool *done, struct durable_error *err)
+{
+    (void)step, (void)state, (void)arg, (void)next, (void)err;
+    *done = ++begun > 0;
+    return 0;
+}
+
+static enum durable_rc count_body(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                  struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    begun++;
+    return durable_step(ctx, "within", count_step, arg, NULL, out, err);
+}
+
+enum extra {
+    STEP,
+    WAIT,
+    CALLBACK,
+    INVOKE,
+    CONDITION,
+    CHILD,
+    PARALLEL,
+    EXTRAS
+};
+
+static enum durable_rc do_extra(struct durable_ctx *ctx, enum extra extra,
+                                struct durable_error *err)
+{
+    const struct durable_branch branch = { "branch", count_body, NULL };
+    auto_durable_batch struct durable_batch *b = NULL;
+    struct durable_callback cb;
+    switch (extra) {
+    case STEP:
+        return durable_step(ctx, "extra", count_step, NULL, NULL, NULL, err);
+    case WAIT:
+        return durable_wait(ctx, "extra", 1, err);
+    case CALLBACK:
+        return durable_callback_create(ctx, "extra", NULL, &cb, err);
+    case INVOKE:
+        return durable_invoke(ctx, "extra", "f:1", NULL, NULL, NULL, err);
+    case CONDITION:
+        return durable_wait_for_condition(ctx, "extra", count_check, NULL, NULL, NULL, err);
+    case CHILD:
+        return durable_child(ctx, "extra", count_body, NULL, NULL, NULL, NULL, err);
+    default:
+        return durable_parallel(ctx, "extra", &branch, 1, NULL, &b, err);
+    }
+}
+
+static enum durable_rc changed_body(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                    struct json_object **out, struct durable_error *err)
+{
+    const enum extra *extra = arg;
+    DURABLE_TRY(large_body(ctx, in, NULL, out, err));
+    if (bodies == 1)
+        return DURABLE_OK;
+    json_object_put(*out);
+    *out = NULL;
+    DURABLE_TRY(do_extra(ctx, *extra, err));
+    *out = large_text();
+    return DURABLE_OK;
+}
+
+static enum durable_rc changed_child(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                     struct json_object **out, struct durable_error *err)
+{
+    DURABLE_TRY(durable_child(ctx, "c", changed_body, in, arg, NULL, out, err));
+    return durable_wait(ctx, NULL, 1, err);
+}
+
+/* What has succeeded is not gone on with: a new version of its body begins nothing. */
+Test(child, a_changed_body_that_is_rebuilt_begins_nothing)
+{
+    for (enum extra extra = STEP; extra < EXTRAS; extra++) {
+        struct durable_test *t = durable_test_new(NULL);
+        bodies = begun = 0;
+        cr_expect_eq(durable_test_run(t, changed_child, &extra, NULL), DURABLE_TEST_FAILED);
+        cr_expect_str_eq(durable_test_error(t)->type, "NonDeterministicExecutionError");
+        cr_expect_eq(bodies, 2, "%d", (int)extra);
+        cr_expect_eq(begun, 0, "%d", (int)extra);
+        cr_expect_null(durable_test_find(t, "extra"), "%d", (int)extra);
+        durable_test_free(t);
+    }
+}
+
 static enum durable_rc large_item(struct durable_ctx *ctx, struct json_object *item, size_t index,
                                   void *arg, struct json_object **out, struct durable_error *err)
 {
