@@ -151,29 +151,21 @@ struct command {
 /* As many commands as its members need. Each is the number of its words, then the words. */
 static void add_command(struct words *w, const struct redis_slots *s, const struct command *c)
 {
-    size_t at = 0, first = 0;
-    for (size_t i = 0; i <= s->count; i++) {
-        bool open = at > 0;
-        if (open && (i == s->count || w->count - first >= MEMBERS_MAX)) {
-            if (w->count == first)
-                w->count = at - 1; /* nobody is in it */
-            else
-                set_number(w, at - 1, (int64_t)(w->count - at));
-            open = false;
-        }
-        if (i == s->count)
-            return;
-        if (!open) {
-            add(w, "", 0); /* the number comes when it is known */
-            at = w->count;
-            add_str(w, c->name);
-            add_str(w, c->key);
-            if (c->option)
-                add_str(w, c->option);
-            first = w->count;
-        }
-        if (s->all[i]->dirty)
-            c->member(w, s->all[i], c->which);
+    for (size_t i = 0; i < s->count;) {
+        size_t at = w->count;
+        add(w, "", 0);
+        add_str(w, c->name);
+        add_str(w, c->key);
+        if (c->option)
+            add_str(w, c->option);
+        size_t first = w->count;
+        for (; i < s->count && w->count - first < MEMBERS_MAX; i++)
+            if (s->all[i]->dirty)
+                c->member(w, s->all[i], c->which);
+        if (w->count == first)
+            w->count = at; /* nobody is in it */
+        else
+            set_number(w, at, (int64_t)(w->count - at - 1));
     }
 }
 
