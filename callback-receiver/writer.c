@@ -234,7 +234,9 @@ struct writer *writer_start(struct store *const *stores, size_t count,
             free(w);
             return NULL;
         }
+        pthread_mutex_lock(&w->lock); /* the lanes look at each other */
         w->lane_count++;
+        pthread_mutex_unlock(&w->lock);
     }
     return w;
 }
