@@ -186,7 +186,8 @@ static int collect(struct store_sqlite *s, enum statement which, struct store_op
             s->many_room = s->many_room ? 2 * s->many_room : 16;
             s->many = mem_resize(s->many, s->many_room, sizeof(*s->many));
         }
-        op->items = mem_resize(op->items, op->count + 1, sizeof(*op->items));
+        if ((op->count & (op->count - 1)) == 0) /* grows by doubling */
+            op->items = mem_resize(op->items, op->count ? 2 * op->count : 1, sizeof(*op->items));
         struct store_item *item = &op->items[op->count];
         item->body = (struct store_text){ 0 };
         item->at_ms = 0;

@@ -33,6 +33,8 @@ void http_transfer_release(struct http_transfer *t)
     if (t->easy)
         curl_easy_cleanup(t->easy);
     t->easy = NULL;
+    free(t->base);
+    t->base = NULL;
 }
 
 /* ---- answer ---------------------------------------------------------------------------------- */
@@ -148,6 +150,15 @@ static int list_add(struct curl_slist **list, const char *line, struct error *er
     return 0;
 }
 
+/* libcurl takes "Name;" for a header without a value: "Name:" would drop it. */
+static int header_add(struct curl_slist **list, const struct http_header *h, struct error *err)
+{
+    auto_secret char *line = mem_resize(NULL, strlen(h->name) + strlen(h->value) + 3, 1);
+    char *end = stpcpy(stpcpy(line, h->name), h->value[0] ? ": " : ";");
+    stpcpy(end, h->value);
+    return list_add(list, line, err);
+}
+
 static int build_headers(const struct http_request *req, struct curl_slist **list,
                          struct error *err)
 {
@@ -157,10 +168,7 @@ static int build_headers(const struct http_request *req, struct curl_slist **lis
             return error_set(err, ERR_INVALID, 0, "header %zu cannot be sent",
                              (size_t)(h - req->headers) + 1);
         typed = typed || strcasecmp(h->name, "Content-Type") == 0;
-        /* libcurl takes "Name;" for a header without a value: "Name:" would drop it. */
-        auto_secret char *line =
-            h->value[0] ? mem_printf("%s: %s", h->name, h->value) : mem_printf("%s;", h->name);
-        if (list_add(list, line, err) < 0)
+        if (header_add(list, h, err) < 0)
             return -1;
     }
     /* Headers that libcurl would add by itself. */
@@ -251,6 +259,7 @@ static CURLcode set_kind(struct http_transfer *t, const struct http_request *req
         strcmp(t->method, req->method) == 0)
         return CURLE_OK;
     curl_easy_reset(t->easy); /* keeps the connections */
+    free(MOVE(t->base));
     t->ready = false;
     t->tls = https;
     t->has_body = body;
@@ -265,9 +274,40 @@ static CURLcode set_kind(struct http_transfer *t, const struct http_request *req
     return code;
 }
 
+/* Where the path of a URL begins that goes out as it stands; NULL: it may not. */
+static const char *target_of(const char *url)
+{
+    const char *at = strstr(url, "://") + 3;
+    at += strcspn(at, "/?#");
+    for (const char *p = at; *p; p++)
+        if (*p == '#' || (unsigned char)*p > 0x7e)
+            return NULL;
+    return *at == '/' ? at : NULL;
+}
+
+/* libcurl takes a URL apart for each request, and puts it together again: a short one, that of the
+ * server, costs it less than one with a callback id in it. */
+static CURLcode set_url(struct http_transfer *t, const char *url)
+{
+    const char *target = target_of(url);
+    if (!target) {
+        free(MOVE(t->base));
+        SET(CURLOPT_REQUEST_TARGET, NULL);
+        SET(CURLOPT_URL, url);
+        return CURLE_OK;
+    }
+    size_t len = (size_t)(target - url);
+    if (!t->base || strncmp(t->base, url, len) != 0 || t->base[len]) {
+        free(t->base);
+        t->base = mem_dup_len(url, len);
+        SET(CURLOPT_URL, t->base);
+    }
+    SET(CURLOPT_REQUEST_TARGET, target);
+    return CURLE_OK;
+}
+
 static CURLcode set_request(struct http_transfer *t, const struct http_request *req)
 {
-    SET(CURLOPT_URL, req->url);
     SET(CURLOPT_HTTPHEADER, t->headers);
     SET(CURLOPT_CONNECTTIMEOUT_MS,
         (long)(req->connect_timeout_ms ? req->connect_timeout_ms : CONNECT_TIMEOUT_MS));
@@ -302,6 +342,8 @@ int http_transfer_prepare(struct http_transfer *t, const struct http_request *re
         return -1;
     }
     CURLcode code = set_kind(t, req, hashed);
+    if (code == CURLE_OK)
+        code = set_url(t, req->url);
     if (code == CURLE_OK)
         code = set_request(t, req);
     if (code == CURLE_OK)

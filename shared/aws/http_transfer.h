@@ -35,6 +35,7 @@ struct http_transfer {
     bool has_body;
     bool tls;
     const char *hashed;
+    char *base; /* of its URL, where the rest is set apart; NULL: nowhere */
     char method[HTTP_METHOD_MAX + 1];
 };
 

@@ -18,6 +18,7 @@
 static char *path_of(const char *prefix, const char *label, const char *suffix)
 {
     auto_buf struct buf b = BUF_INIT(TEXT_MAX);
+    buf_reserve(&b, strlen(prefix) + 2 * strlen(label) + strlen(suffix));
     buf_add_str(&b, prefix);
     encode_percent(&b, label, strlen(label));
     buf_add_str(&b, suffix);

@@ -7,8 +7,9 @@
 
 #include "shared/base/encode.h"
 
-#define HEAD_MAX  (1U << 20)
-#define ALGORITHM "AWS4-HMAC-SHA256"
+#define HEAD_MAX   (1U << 20)
+#define HEAD_USUAL 1000
+#define ALGORITHM  "AWS4-HMAC-SHA256"
 
 /* ---- path ------------------------------------------------------------------------------------ */
 
@@ -43,11 +44,14 @@ static void canonical_path(struct buf *out, const char *path, unsigned flags)
         buf_add_str(&clean, path[0] ? path : "/");
     if (buf_overflowed(&clean))
         out->overflowed = true;
-    for (size_t i = 0; i < clean.len; i++) {
-        if (clean.data[i] == '/' || !(flags & SIGV4_DOUBLE_ENCODE))
-            buf_add_char(out, clean.data[i]);
-        else
-            encode_percent(out, clean.data + i, 1);
+    if (!(flags & SIGV4_DOUBLE_ENCODE))
+        buf_add(out, clean.data, clean.len);
+    for (size_t i = 0, len; flags & SIGV4_DOUBLE_ENCODE && i < clean.len; i += len + 1) {
+        const char *slash = memchr(clean.data + i, '/', clean.len - i);
+        len = slash ? (size_t)(slash - clean.data) - i : clean.len - i;
+        encode_percent(out, clean.data + i, len);
+        if (slash)
+            buf_add_char(out, '/');
     }
 }
 
@@ -172,8 +176,13 @@ static void canonical_headers(struct buf *out, struct buf *names, const struct h
         if (i > 0 && strcmp(list[i].name, list[i - 1].name) == 0) {
             buf_add_char(out, ',');
         } else {
-            buf_printf(out, "%s%s:", i ? "\n" : "", list[i].name);
-            buf_printf(names, "%s%s", i ? ";" : "", list[i].name);
+            if (i)
+                buf_add_char(out, '\n');
+            buf_add_str(out, list[i].name);
+            buf_add_char(out, ':');
+            if (i)
+                buf_add_char(names, ';');
+            buf_add_str(names, list[i].name);
         }
         add_folded(out, list[i].value);
     }
@@ -192,13 +201,18 @@ int sigv4_canonical_request(struct sigv4 *s, const struct sigv4_request *req, un
     struct buf *out = &s->canonical;
     buf_init(out, HEAD_MAX);
     buf_init(&s->signed_headers, HEAD_MAX);
-    buf_printf(out, "%s\n", req->method);
+    buf_reserve(out, HEAD_USUAL);
+    buf_add_str(out, req->method);
+    buf_add_char(out, '\n');
     canonical_path(out, req->path, flags);
     buf_add_char(out, '\n');
     canonical_query(out, req->query ? req->query : "");
     buf_add_char(out, '\n');
     canonical_headers(out, &s->signed_headers, req->headers);
-    buf_printf(out, "\n%s\n%s", buf_str(&s->signed_headers), req->body_hash);
+    buf_add_char(out, '\n');
+    buf_add_str(out, buf_str(&s->signed_headers));
+    buf_add_char(out, '\n');
+    buf_add_str(out, req->body_hash);
     if (buf_overflowed(out))
         return error_set(err, ERR_TOO_LARGE, 0, "the request's path and headers are over %u bytes",
                          HEAD_MAX);
@@ -213,6 +227,7 @@ void sigv4_string_to_sign(struct sigv4 *s, const struct sigv4_scope *scope)
     buf_init(&s->scope, HEAD_MAX);
     buf_printf(&s->scope, "%.8s/%s/%s/aws4_request", s->date, scope->region, scope->service);
     buf_init(&s->string_to_sign, HEAD_MAX);
+    buf_reserve(&s->string_to_sign, HEAD_USUAL / 4);
     buf_printf(&s->string_to_sign, ALGORITHM "\n%s\n%s\n%s", s->date, buf_str(&s->scope), hash);
 }
 
@@ -270,6 +285,7 @@ void sigv4_signature(struct sigv4 *s, const struct sigv4_scope *scope)
 void sigv4_authorization(struct sigv4 *s, const struct sigv4_scope *scope)
 {
     buf_init(&s->authorization, HEAD_MAX);
+    buf_reserve(&s->authorization, HEAD_USUAL / 2);
     buf_printf(&s->authorization, ALGORITHM " Credential=%s/%s, SignedHeaders=%s, Signature=%s",
                scope->access_key, buf_str(&s->scope), buf_str(&s->signed_headers), s->signature);
 }

@@ -53,6 +53,13 @@ static int buf_grow(struct buf *b, size_t more)
     return 0;
 }
 
+void buf_reserve(struct buf *b, size_t more)
+{
+    size_t left = b->max - b->len;
+    if (!b->overflowed && buf_grow(b, more < left ? more : left) == 0)
+        b->data[b->len] = '\0';
+}
+
 int buf_add(struct buf *b, const void *p, size_t len)
 {
     if (buf_grow(b, len) < 0)

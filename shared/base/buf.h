@@ -29,6 +29,9 @@ void buf_init(struct buf *b, size_t max);
 /* Frees the bytes; the buffer can be used again with the same limit. Safe twice. */
 void buf_release(struct buf *b);
 #define auto_buf __attribute__((cleanup(buf_release)))
+/* Makes room for `more` bytes in one go, as far as the limit allows: for who knows about how many
+ * will come. */
+void buf_reserve(struct buf *b, size_t more);
 /* Empties it and keeps the memory. */
 void buf_reset(struct buf *b);
 /* Hands the bytes out (NUL-terminated, for free()) and leaves the buffer empty. Never NULL. */

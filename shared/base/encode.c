@@ -111,19 +111,25 @@ void encode_hex(char *out, const void *p, size_t len)
     out[2 * len] = '\0';
 }
 
+static bool unreserved(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
 void encode_percent(struct buf *out, const char *s, size_t len)
 {
     static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '.' || c == '_' || c == '~';
-        if (plain) {
-            buf_add_char(out, (char)c);
-        } else {
-            char three[3] = { '%', digits[c >> 4], digits[c & 15] };
-            buf_add(out, three, 3);
-        }
+    for (size_t i = 0; i < len;) {
+        size_t from = i;
+        while (i < len && unreserved(s[i]))
+            i++;
+        buf_add(out, s + from, i - from);
+        if (i == len)
+            break;
+        unsigned char c = (unsigned char)s[i++];
+        char three[3] = { '%', digits[c >> 4], digits[c & 15] };
+        buf_add(out, three, 3);
     }
 }
 

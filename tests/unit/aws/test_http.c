@@ -83,6 +83,44 @@ Test(http, says_how_long_the_body_is_in_every_method)
     done(c, s);
 }
 
+/* The path goes out as it stands, whatever came before on the same handle. */
+Test(http, asks_for_what_the_url_says)
+{
+    static const struct {
+        const char *rest;
+        const char *asked;
+    } cases[] = {
+        { "", "GET /" },
+        { "/", "GET /" },
+        { "/a?b=/c?d", "GET /a?b=/c?d" },
+        { "?q=1", "GET /?q=1" },
+        { "//a/./b/../c%2f%2F", "GET //a/./b/../c%2f%2F" },
+        { "/a#part", "GET /a" },
+        { "/a/%zz", "GET /a/%zz" },
+        { "/x@y:z", "GET /x@y:z" },
+        { "#part", "GET /" },
+        { "/", "GET /" },
+    };
+    struct served *s = served_start(ok, 1);
+    struct http_client *c = client();
+    auto_response struct http_response resp = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_free char *url = mem_printf("%s%s", s->url, cases[i].rest);
+        struct http_request req = { .method = "GET", .url = url, .timeout_ms = 5000 };
+        struct error err = { 0 };
+        cr_assert_eq(http_send(c, &req, &resp, &err), 0, "%s: %s", url, err.msg);
+        cr_expect_str_eq(s->asked[i].line, cases[i].asked, "%s: %s", cases[i].rest,
+                         s->asked[i].line);
+    }
+    struct served *other = served_start(ok, 1); /* another server, the same path */
+    struct http_request req = { .method = "GET", .url = other->url, .timeout_ms = 5000 };
+    struct error err = { 0 };
+    cr_assert_eq(http_send(c, &req, &resp, &err), 0, "%s", err.msg);
+    cr_expect_eq(other->count, 1);
+    served_stop(other);
+    done(c, s);
+}
+
 Test(http, goes_straight_there_and_nowhere_else)
 {
     static const struct answer away[] = {

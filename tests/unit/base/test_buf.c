@@ -28,6 +28,23 @@ Test(buf, take_hands_out_and_leaves_it_empty)
     cr_assert_str_eq(none, "");
 }
 
+Test(buf, room_that_is_asked_for_is_no_content_and_no_overflow)
+{
+    auto_buf struct buf b = BUF_INIT(100);
+    buf_reserve(&b, 1000);
+    cr_assert_not(buf_overflowed(&b));
+    cr_assert_str_eq(buf_str(&b), "");
+    const char *at = b.data;
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq(buf_add_char(&b, 'x'), 0);
+    cr_assert_eq(b.data, at, "it did not move");
+    buf_reserve(&b, 1);
+    cr_assert_not(buf_overflowed(&b));
+    cr_assert_eq(buf_add_char(&b, 'x'), -1);
+    buf_reserve(&b, 1);
+    cr_assert_eq(b.len, 100);
+}
+
 Test(buf, writes_json_strings)
 {
     static const struct {
