@@ -432,6 +432,46 @@ BOTH(the_oldest_report_is_told_however_many_there_are)
     store_close(s);
 }
 
+/* More than one command to Redis can take, each way. */
+BOTH(a_thousand_jobs_fall_silent_at_once)
+{
+    enum {
+        JOBS = 1300
+    };
+    struct store *s = open_store();
+    struct store_op *ops = mem_array(JOBS, sizeof(*ops));
+    struct store_op **all = mem_array(JOBS, sizeof(*all));
+    char ids[JOBS][8];
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "A%02d%c=", i / 26, 'a' + i % 26);
+        ops[i] = make(STORE_REGISTER, ids[i], CALLBACK_BY_LAUNCHER, "{}");
+        all[i] = &ops[i];
+    }
+    struct error err;
+    cr_assert_eq(store_run(s, all, JOBS, &err), 0, "%s", err.msg);
+    size_t silent = 0;
+    struct store_op judge = make(STORE_JUDGE, NULL, CALLBACK_BY_RECEIVER, NULL);
+    judge.limit = JOBS;
+    judge.now_ms = 5000 + 20001;
+    for (int i = 0; i < 2; i++) {
+        run(s, &judge);
+        silent += judge.count;
+    }
+    cr_assert_eq(silent, JOBS, "%zu", silent);
+    struct store_op count = make(STORE_COUNT, NULL, CALLBACK_BY_RECEIVER, NULL);
+    run(s, &count);
+    cr_assert_eq(count.counts[CALLBACK_ACCEPTED], JOBS);
+    cr_assert_eq(count.counts[CALLBACK_PENDING], 0);
+    cr_assert_eq(count.oldest_ms, judge.now_ms);
+    for (int i = 0; i < JOBS; i++)
+        store_op_release(&ops[i]);
+    free(ops);
+    free(all);
+    store_op_release(&judge);
+    store_op_release(&count);
+    store_close(s);
+}
+
 /* What one JUDGE hands out: ids by when they are due. */
 static size_t beats(struct store *s, int64_t now_ms, int64_t *at_ms)
 {
