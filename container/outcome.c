@@ -164,6 +164,9 @@ void outcome_report(const struct outcome *o, const struct result *result, struct
         report_success(out, result->p, result->len);
     } else if (result->state == RESULT_TOO_LARGE) {
         outcome_too_large(o, result->size, out);
+    } else if (result->state == RESULT_UNREADABLE) {
+        auto_free char *message = mem_printf("the result was written, but %s", result->p);
+        fail(o, "Task.ResultUnreadable", message, 0, out);
     } else {
         report_success_null(out);
     }

@@ -14,7 +14,8 @@
  *     no process to be had               Task.StartFailed              71
  *     asked to stop before its start     Task.Stopped                  128 + signal
  *     --require-input and none came      Task.InputUnavailable         74
- *     a result that nobody takes         Task.ResultTooLarge           that of the command */
+ *     a result that nobody takes         Task.ResultTooLarge           that of the command
+ *     a result file that cannot be read  Task.ResultUnreadable         that of the command */
 #ifndef CONTAINER_OUTCOME_H
 #define CONTAINER_OUTCOME_H
 
@@ -54,12 +55,13 @@ struct outcome {
 enum result_state {
     RESULT_ABSENT,
     RESULT_PRESENT,
-    RESULT_TOO_LARGE
+    RESULT_TOO_LARGE,
+    RESULT_UNREADABLE
 };
 
 struct result {
     enum result_state state;
-    const char *p; /* borrowed */
+    const char *p; /* borrowed; RESULT_UNREADABLE: why, a string */
     size_t len;
     size_t size; /* RESULT_TOO_LARGE: how large it is */
 };

@@ -25,14 +25,16 @@ static void deliver(struct run *r)
     r->phase = PHASE_REPORTING;
 }
 
-/* The result file where it counts and was written, else what was captured. */
-static void find_result(struct run *r, struct buf *bytes, struct result *out)
+/* The result file where it counts and was written, else what was captured. *err is why it cannot be
+ * read: another result in its place would be a wrong one. */
+static void find_result(struct run *r, struct buf *bytes, struct result *out, struct error *err)
 {
-    struct error err = { 0 };
     *out = (struct result){ .state = RESULT_ABSENT };
     if (result_mode_reads_file(r->cfg->result) &&
-        workspace_read_result(&r->files, bytes, out, &err) < 0)
-        log_warn(r->log, log_event("result_file_unreadable"), log_err(&err));
+        workspace_read_result(&r->files, bytes, out, err) < 0) {
+        log_warn(r->log, log_event("result_file_unreadable"), log_err(err));
+        *out = (struct result){ .state = RESULT_UNREADABLE, .p = err->msg };
+    }
     if (out->state == RESULT_ABSENT && r->capture)
         capture_result(r->capture, out);
 }
@@ -54,7 +56,8 @@ void run_conclude(struct run *r)
     } else {
         auto_buf struct buf bytes = BUF_INIT(REPORT_RESULT_MAX);
         struct result result;
-        find_result(r, &bytes, &result);
+        struct error err = { 0 };
+        find_result(r, &bytes, &result, &err);
         outcome_report(o, &result, &r->report);
         deliver(r);
     }

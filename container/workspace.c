@@ -39,8 +39,9 @@ static void remove_files(const char *folder)
     if (!dir)
         return;
     for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            (void)unlinkat(dirfd(dir), e->d_name, 0);
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            unlinkat(dirfd(dir), e->d_name, 0) < 0 && errno == EISDIR)
+            (void)unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR);
     closedir(dir);
 }
 
@@ -48,7 +49,7 @@ void workspace_close(struct workspace *w)
 {
     if (w->folder) {
         remove_files(w->folder);
-        (void)rmdir(w->folder); /* a folder that the command made inside stays, and so does this */
+        (void)rmdir(w->folder); /* a folder with something in it stays, and so does this */
     }
     free(w->folder);
     free(w->input_path);

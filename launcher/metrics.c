@@ -44,6 +44,7 @@ static const char *bounded(const char *type)
         "Task.NotExecutable",
         "Task.InputUnavailable",
         "Task.ResultTooLarge",
+        "Task.ResultUnreadable",
         "Task.ImagePull",
         "Task.Capacity",
         "Task.StartFailed",

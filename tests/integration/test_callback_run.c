@@ -206,6 +206,28 @@ Test(callback_run, a_result_that_is_too_large_becomes_a_failure)
     }
 }
 
+/* Neither null nor the last line takes the place of a result that is there. */
+Test(callback_run, a_result_that_cannot_be_read_becomes_a_failure)
+{
+    static const char *const scripts[] = { "echo line; mkdir \"$CALLBACK_RESULT_FILE\"",
+                                           "mkfifo \"$CALLBACK_RESULT_FILE\"",
+                                           "ln -s \"$CALLBACK_RESULT_FILE\" "
+                                           "\"$CALLBACK_RESULT_FILE\"" };
+    for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+        struct fake *f = fake_start(0, NULL, NULL);
+        struct job j;
+        job_start(&j, &(struct job_setup){ .port = fake_port(f) }, scripts[i]);
+        job_wait(&j, 60000);
+        cr_assert_eq(j.status, 0, "case %zu: %d %s", i, j.status, j.err);
+        auto_json struct json_object *body = only_report(f, "failure");
+        cr_assert_str_eq(json_get_str(body, "errorType"), "Task.ResultUnreadable");
+        cr_assert_not_null(
+            strstr(json_get_str(body, "errorMessage"), "the result was written, but"));
+        job_release(&j);
+        fake_stop(f);
+    }
+}
+
 Test(callback_run, retries_the_report_until_it_is_accepted)
 {
     static const struct {
