@@ -2,6 +2,7 @@
  * that fall silent, and with its own end. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,6 +272,28 @@ RIG_TEST(delivery, the_clock_of_heartbeats_starts_anew_with_the_receiver)
     clock_sleep_ms(clock_system(), 7000);
     rig_restart(r);
     clock_sleep_ms(clock_system(), 1000);
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
+    cr_assert_eq(rig_calls(r), 0);
+    rig_stop(r);
+}
+
+/* A receiver that was held up itself (a machine that slept, a process that was stopped) has not
+ * heard its jobs either: none of them is judged for that time. */
+RIG_TEST(delivery, a_receiver_that_was_held_up_judges_nobody)
+{
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, "\"heartbeatSeconds\":8");
+    rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
+    cr_assert_eq(kill(rig_pid(r), SIGSTOP), 0);
+    clock_sleep_ms(clock_system(), 9000);
+    cr_assert_eq(kill(rig_pid(r), SIGCONT), 0);
+    bool noticed = false;
+    for (int i = 0; i < 1200 && !noticed; i++) {
+        clock_sleep_ms(clock_system(), 25);
+        auto_free char *log = rig_log(r);
+        noticed = strstr(log, "\"held_up\"") != NULL;
+    }
+    cr_assert(noticed);
     rig_expect(rig_say(r, "POST", "/heartbeat", job, NULL, NULL), 200, "pending");
     cr_assert_eq(rig_calls(r), 0);
     rig_stop(r);

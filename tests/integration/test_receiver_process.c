@@ -395,6 +395,30 @@ Test(process, runs_as_nobody_with_no_writable_place_but_its_store)
     cr_assert_eq(system(gone), 0);
 }
 
+/* Fewer open files than connections: it serves as many as there are, and says so. */
+Test(process, serves_as_many_connections_as_it_may_have_files)
+{
+    const char *bin = getenv("BIN_DIR");
+    auto_free char *script =
+        mem_printf("ulimit -n 100; exec %s/callback-receiver \"$@\"", bin ? bin : "build/bin");
+    cr_assert(rig_on(RIG_SQLITE));
+    rig_run_as((const char *const[]){ "/bin/sh", "-c", script, "sh", NULL });
+    struct rig *r = rig_start(NULL);
+    auto_free char *job = rig_register(r, ID, NULL);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 202, "accepted");
+    free(rig_await_state(r, ID, "delivered"));
+    auto_free char *log = rig_log(r);
+    cr_assert_not_null(strstr(log, "\"few_files\""), "%s", log);
+    int fds[120];
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) /* the listener's backlog takes what is too many */
+        fds[i] = rig_connect(r);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    rig_expect(rig_say(r, "POST", "/success", job, JSON, "1"), 200, "delivered");
+    rig_stop(r);
+}
+
 /* ---- how it was built ------------------------------------------------------------------------ */
 
 Test(process, is_hardened)

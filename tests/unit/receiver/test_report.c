@@ -77,6 +77,22 @@ Test(report, results_are_taken_or_refused_as_documented)
     }
 }
 
+Test(report, a_result_with_a_nul_is_refused)
+{
+    static const char *const types[] = { "text/plain", "application/json" };
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        struct report_body b = body(types[i], "\"a\"");
+        static const char text[] = "\"a\0b\"";
+        struct callback_report r = { 0 };
+        struct error err = { 0 };
+        auto_free char *out = NULL;
+        size_t len = 0;
+        b.text = text;
+        b.len = sizeof(text) - 1;
+        cr_assert_eq(status(report_success(&b, &r, &out, &len, &err), &err), BAD, "%s", types[i]);
+    }
+}
+
 Test(report, the_limit_of_a_result_is_on_what_is_delivered)
 {
     static const struct {
