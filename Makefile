@@ -101,8 +101,9 @@ UNIT_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 INTEGRATION_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(INTEGRATION_SRC))
 TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(HARNESS_SRC)
 
-# Plain programs for the thread sanitizer.
-RACE_SRC := $(sort $(wildcard tests/race/*.c))
+# Plain programs for the thread sanitizer. The first word of a name may be the room that it links.
+RACE_OWN := $(addprefix tests/race/,engine.c)
+RACE_SRC := $(filter-out $(RACE_OWN),$(sort $(wildcard tests/race/*.c)))
 RACE_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(RACE_SRC))
 
 # Fuzzers: tests/fuzz/README.md. The first word of a target's name is the room that it links.
@@ -131,7 +132,7 @@ CHAOS_BIN := $(BUILD)/tests/chaos/chaos $(BUILD)/tests/chaos/chaos_check
 
 COVERAGE_SRC := $(if $(COVERAGE),tests/coverage/keep.c)
 
-ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(FUZZ_SRC) tests/fuzz/replay/replay.c $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
+ALL_SRC := $(DURABLE_SRC) $(TESTING_SRC) $(TOKEN_SRC) $(foreach r,$(ROOMS),$($(r)_SRC)) $(TEST_SRC) $(RACE_SRC) $(RACE_OWN) $(FUZZ_SRC) tests/fuzz/replay/replay.c $(BENCH_MAIN) $(BENCH_SRC) $(CONFORMANCE_SRC) \
 	$(EXAMPLES_SRC) $(CHAOS_SRC) $(COVERAGE_SRC)
 
 # ---- build -------------------------------------------------------------------------------------
@@ -225,8 +226,12 @@ $(BUILD)/tests/chaos/chaos: $(call objects,$(filter-out $(CHAOS_CHECK),$(CHAOS_S
 $(BUILD)/tests/chaos/chaos_check: $(call objects,$(CHAOS_CHECK)) $(BUILD)/lib/libdurable.a
 	$(call link,)
 
-$(RACE_BIN): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBS)
-	$(call link,)
+define race_rule
+$(BUILD)/tests/race/$(1): $(OBJ)/tests/race/$(1).o $(if $(call fuzz_room,$(1)),$(call objects,$(RACE_OWN) tests/bench/redis_server.c) \
+		$(call room_archive,$(call fuzz_room,$(1))) $(call room_archive,stack)) $(LIBS)
+	$$(call link,)
+endef
+$(foreach s,$(RACE_SRC),$(eval $(call race_rule,$(basename $(notdir $(s))))))
 
 define fuzz_rule
 $(BUILD)/tests/fuzz/$(1): $(OBJ)/tests/fuzz/$(1).o $(if $(FUZZER),,$(OBJ)/tests/fuzz/replay/replay.o) \
