@@ -76,7 +76,9 @@ void caller_give(struct caller *c, struct store_item *items, size_t count)
 size_t caller_room(const struct caller *c, bool limited)
 {
     size_t calls = c->cfg.calls, queued = atomic_load(&c->queued);
-    size_t have = queued + (limited ? atomic_load(&c->calling) : 0);
+    if (!limited) /* as many again as are called: a claim takes the time of some calls */
+        return queued > calls ? 0 : 2 * calls - queued;
+    size_t have = queued + atomic_load(&c->calling);
     return queued > calls / 2 || have >= calls ? 0 : calls - have;
 }
 
@@ -254,17 +256,23 @@ static void drive(struct caller *c)
     atomic_store(&c->calling, http_pool_running(c->pool));
 }
 
+/* Has the queue become so short that there is room again (caller_room, either way)? */
+static bool shorter(const struct caller *c, size_t before)
+{
+    size_t calls = c->cfg.calls, now = atomic_load(&c->queued);
+    return (before > calls && now <= calls) || (before > calls / 2 && now <= calls / 2);
+}
+
 static void *loop(void *arg)
 {
     struct caller *c = arg;
-    size_t half = c->cfg.calls / 2;
     for (;;) {
         bool open = take_given(c);
         size_t before = begin_calls(c);
         bool ended = hand_out(c);
         if (!open && !c->first && http_pool_running(c->pool) == 0)
             return NULL;
-        if (before > half && atomic_load(&c->queued) <= half)
+        if (shorter(c, before))
             c->cfg.room(c->cfg.arg);
         if (http_pool_running(c->pool) > 0 || !ended)
             drive(c);

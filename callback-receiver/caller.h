@@ -41,8 +41,9 @@ struct caller_config {
 struct caller *caller_start(const struct caller_config *cfg, struct error *err) CHECKED;
 /* Takes over `items` (of malloc, with their bodies). Any thread; not once caller_free is called. */
 void caller_give(struct caller *c, struct store_item *items, size_t count);
-/* How many more reports may be given now; with `limited` no more than can be called at once, since
- * what has got its turn is called at once. Any thread. */
+/* How many more reports may be given now, so that up to twice as many wait as can be called at
+ * once; with `limited` no more than can be called now, since what has got its turn is called at
+ * once. Any thread. */
 size_t caller_room(const struct caller *c, bool limited);
 /* Until when nothing should be claimed for it; 0: no such time. Wall clock. Any thread. */
 int64_t caller_held_until(const struct caller *c, int64_t now_ms);
