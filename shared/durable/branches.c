@@ -2,12 +2,15 @@
 
 #include <stdlib.h>
 
+#include "shared/base/clock.h"
 #include "shared/durable/branch.h"
 #include "shared/durable/completion.h"
 #include "shared/durable/waiting.h"
 
 #define NOBODY            WAITING_NOBODY
 #define DEADLINE_SPARE_MS 1000 /* a question that comes later is not asked */
+#define FIRST_THREADS     4
+#define PACE_MS           1
 
 /* Branches that wait for somebody to take them, first come, first served. */
 struct queue {
@@ -32,7 +35,14 @@ struct run {
     struct queue done;
     size_t running; /* branches */
     size_t workers; /* threads that are not buried */
-    bool stopping;  /* no branch is to be taken any more */
+    size_t threads; /* of them, those that have not ended */
+    struct pace {
+        size_t limit; /* of threads, for now */
+        size_t ends;  /* of branches, so far */
+        int64_t looked_us;
+        size_t ends_then;
+    } pace;
+    bool stopping; /* no branch is to be taken any more */
     struct worker *dead;
     struct waiting waiting; /* the suspended ones */
     size_t seen_moves;
@@ -94,6 +104,7 @@ static void run_taken(struct run *r, size_t i)
     monitor_lock(&r->x->monitor);
     b->state = BRANCH_DONE;
     r->running--;
+    r->pace.ends++;
     push(r, &r->done, i);
     monitor_changed(&r->x->monitor);
 }
@@ -107,6 +118,7 @@ static void *work(void *arg)
     for (size_t i = w->first; i != NOBODY; i = take(r))
         run_taken(r, i);
     x->threads--;
+    r->threads--;
     w->next = r->dead;
     r->dead = w;
     monitor_changed(&x->monitor);
@@ -121,10 +133,12 @@ static bool spawn(struct run *r)
     w->run = r;
     w->first = take(r);
     r->x->threads++;
+    r->threads++;
     r->workers++;
     if (pthread_create(&w->thread, NULL, work, w) == 0)
         return true;
     r->workers--;
+    r->threads--;
     r->x->threads--;
     r->running--;
     make_ready(r, w->first);
@@ -132,9 +146,31 @@ static bool spawn(struct run *r)
     return false;
 }
 
+/* Branches that re-live their records need few threads, and less time than it takes to make one;
+ * those that work or wait need one each. So a run has few at first, and may have twice as many
+ * whenever they have not brought a branch each to its end within PACE_MS while others waited. */
+static void keep_pace(struct run *r)
+{
+    struct pace *p = &r->pace;
+    int64_t now_us = clock_mono_us(), took_us = now_us - p->looked_us;
+    bool full = r->ready.length > 0 && r->threads >= p->limit;
+    if (full && took_us < PACE_MS * 1000)
+        return;
+    if (full && (int64_t)(p->ends - p->ends_then) * PACE_MS * 1000 < (int64_t)p->limit * took_us)
+        p->limit *= 2;
+    p->looked_us = now_us;
+    p->ends_then = p->ends;
+}
+
+static bool may_spawn(const struct run *r)
+{
+    return !r->alone && r->threads < r->pace.limit && r->x->threads < r->x->edge->max_threads;
+}
+
 static void dispatch(struct run *r)
 {
-    while (!r->alone && r->ready.length > 0 && r->x->threads < r->x->edge->max_threads)
+    keep_pace(r);
+    while (r->ready.length > 0 && may_spawn(r))
         if (!spawn(r))
             break;
     if (r->ready.length > 0 && r->running == 0)
@@ -282,13 +318,15 @@ static enum durable_rc wait_or_ask(struct run *r, struct durable_error *err)
     int64_t now_ms = x->edge->now_ms(x->edge->arg);
     monitor_lock(&x->monitor);
     int64_t next = next_ask(r);
-    bool idle = r->done.length == 0 && r->ready.length == 0 && !x->ended &&
-                journal_moves(x->journal) == r->seen_moves;
-    if (idle && r->running > 0 && next > now_ms)
+    bool idle = r->done.length == 0 && !x->ended && journal_moves(x->journal) == r->seen_moves;
+    bool full = r->ready.length > 0; /* some wait for a thread, and there is none */
+    if (idle && full && r->running > 0)
+        monitor_wait(&x->monitor, x->threads < x->edge->max_threads ? PACE_MS : -1);
+    else if (idle && r->running > 0 && next > now_ms)
         monitor_wait(&x->monitor, next == INT64_MAX ? -1 : next - now_ms);
     bury(r);
     monitor_unlock(&x->monitor);
-    return idle && next <= now_ms ? ask(r, now_ms, err) : DURABLE_OK;
+    return idle && !full && next <= now_ms ? ask(r, now_ms, err) : DURABLE_OK;
 }
 
 /* No branch runs or can: unless the last answer has brought what one of them waits for, the batch
@@ -373,6 +411,7 @@ static void run_init(struct run *r, const struct branch_set *set, struct op *op)
     const struct durable_limit *limit = &set->opts->max_concurrency;
     *r = (struct run){ .set = set, .op = op, .x = op->ctx->x };
     r->limit = limit->set && limit->value < (double)set->count ? (size_t)limit->value : set->count;
+    r->pace.limit = FIRST_THREADS;
     r->alone = r->limit <= 1 || r->x->edge->max_threads == 0;
     r->batch = batch_new(set->count);
     r->branch = mem_array(set->count ? set->count : 1, sizeof(*r->branch));

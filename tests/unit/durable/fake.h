@@ -39,6 +39,7 @@ struct fake {
     enum durable_log_level log_level;
     unsigned max_threads; /* 0: everything on the caller's */
     int64_t now_ms;
+    unsigned clock_reads;
     int64_t born_ms;
     struct buf log;
     /* what the last fake_invoke came to */
@@ -291,7 +292,8 @@ static inline int fake_state(void *arg, const char *arn, const char *token, cons
 /* Stands still; with threads it goes, since they wait by it. */
 static inline int64_t fake_now(void *arg)
 {
-    const struct fake *f = arg;
+    struct fake *f = arg;
+    __atomic_add_fetch(&f->clock_reads, 1, __ATOMIC_RELAXED);
     return f->now_ms + (f->max_threads ? clock_mono_ms(clock_system()) - f->born_ms : 0);
 }
 

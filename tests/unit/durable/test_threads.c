@@ -97,6 +97,41 @@ Test(threads, run_branches_at_the_same_time_and_results_are_in_order)
     cr_assert_eq(f.requests, requests);
 }
 
+static int loiter(struct durable_step *step, void *arg, struct json_object **out,
+                  struct durable_error *err)
+{
+    (void)step, (void)out, (void)err;
+    usleep(100000);
+    count(&((struct world *)arg)->inside);
+    return 0;
+}
+
+static enum durable_rc loiters(struct durable_ctx *ctx, struct json_object *item, size_t index,
+                               void *arg, struct json_object **out, struct durable_error *err)
+{
+    (void)item, (void)index;
+    return durable_step(ctx, "loiter", loiter, arg, NULL, out, err);
+}
+
+static enum durable_rc loitering(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                 struct json_object **out, struct durable_error *err)
+{
+    (void)in;
+    return mapped(ctx, loiters, arg, out, err);
+}
+
+/* Each round of the coordinator looks at the clock. */
+Test(threads, are_waited_for_in_peace_where_all_are_taken)
+{
+    auto_fake struct fake f;
+    fake_init(&f, NULL);
+    f.max_threads = 2;
+    struct world w = { .items = 6 };
+    fake_invoke(&f, loitering, &w);
+    cr_assert_eq(w.inside, 6);
+    cr_assert_lt(f.clock_reads, 1000, "%u looks at the clock for 6 branches", f.clock_reads);
+}
+
 Test(threads, share_requests)
 {
     auto_fake struct fake f;
