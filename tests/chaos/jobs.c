@@ -20,8 +20,10 @@
     " -H \"Authorization: Bearer $CALLBACK_TOKEN\" \"$CALLBACK_URL/input\" || { f=; sleep 0.3; };" \
     " done; "
 
-/* The start's ends those whose task never starts and whose event of that is lost. */
-#define LIMITS "\"timeoutSeconds\":900,\"startTimeoutSeconds\":150"
+/* The start's ends those whose task never starts and whose event of that is lost. It counts from
+ * the workflow's own start, which waits for an environment while others hang on dead connections.
+ */
+#define LIMITS "\"timeoutSeconds\":900,\"startTimeoutSeconds\":240"
 
 static const struct {
     const char *name, *pattern;
@@ -62,14 +64,15 @@ static const struct {
                   " \"{\\\"errorType\\\":\\\"Chaos.Own\\\",\\\"errorMessage\\\":\\\"$key\\\"}\"",
                   LIMITS },
     [JOB_SILENT] = { "silent", "callback", "plain", 4, 50, 200, "sleep $work; say end",
-                     "\"timeoutSeconds\":150" },
+                     "\"timeoutSeconds\":240" },
     [JOB_HANG] = { "hang", "callback", "plain", 2, 50, 200,
                    POST "post heartbeat '{}'; say beat; sleep 900",
                    LIMITS ",\"heartbeatSeconds\":6,\"retry\":{\"maxAttempts\":1}" },
     [JOB_STOP] = { "stop", "callback", NULL, 4, 500, 5000, "sleep 900", "\"timeoutSeconds\":1800" },
-    [JOB_SYNC] = { "sync", "sync", "plain", 5, 50, 900, "sleep $work; say end", LIMITS },
+    [JOB_SYNC] = { "sync", "sync", "plain", 5, 50, 900, "sleep $work; say end",
+                   "\"timeoutSeconds\":900" },
     [JOB_SYNCEXIT] = { "sync-exit", "sync", "plain", 3, 50, 900, "sleep $work; say end; exit 7",
-                       LIMITS },
+                       "\"timeoutSeconds\":900" },
     [JOB_BATCH] = { "batch", "batch", NULL, 4, 50, 900,
                     "sleep $work; say end; [ $CHAOS_INDEX != 2 ] || exit 7;"
                     " echo "
