@@ -23,6 +23,8 @@ void mem_free_ptr(void *pp)
     void *p;
     memcpy(&p, pp, sizeof(p)); /* the owner may be any pointer type */
     free(p);
+    p = NULL;
+    memcpy(pp, &p, sizeof(p));
 }
 
 void mem_close_fd(int *fd)

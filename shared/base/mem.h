@@ -21,6 +21,7 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Frees what the pointer at `pp` owns and leaves NULL there. */
 void mem_free_ptr(void *pp);
 /* A pointer that is freed when its scope ends. Initialise it where it is declared. */
 #define auto_free __attribute__((cleanup(mem_free_ptr)))

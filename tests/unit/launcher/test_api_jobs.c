@@ -217,3 +217,54 @@ Test(api_jobs, a_stop_succeeds_while_the_receiver_is_away)
     cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
     rig_release(&r);
 }
+
+/* A stop that has not stopped everything is not answered with success: it can be asked for again.
+ * Each task is tried, whatever becomes of the one before. */
+Test(api_jobs, a_stop_that_leaves_something_is_no_success)
+{
+    static const char busy[] = "{\"__type\":\"ServerException\",\"message\":\"busy\"}";
+    static const struct fake_rule kept[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200, "{\"Events\":[]}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\",\"arn:t2\"]}" },
+        { "StopTask", 500, busy },
+        { "StopTask", 500, busy },
+        { "StopTask", 200, "{\"task\":{}}" },
+        { NULL, 0, NULL },
+    };
+    static const struct fake_rule unlisted[] = {
+        { "Execution", 200, ENDED },
+        { "History", 500, busy },
+        { "ListTasks", 500, busy },
+        { "ListTasks", 500, busy },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\",\"arn:t2\"]}" },
+        { NULL, 0, NULL },
+    };
+    static const struct fake_rule running[] = {
+        { "Execution", 200, RUNNING },
+        { "Stop", 400, "{\"__type\":\"InvalidParameterValueException\",\"message\":\"no\"}" },
+        { NULL, 0, NULL },
+    };
+    static const struct fake_rule unread[] = {
+        { "Execution", 500, busy },
+        { NULL, 0, NULL },
+    };
+    static const struct {
+        const struct fake_rule *rules;
+        size_t stopped; /* StopTask, after the first DELETE */
+        int again;      /* the second DELETE */
+    } table[] = { { kept, 3, 200 }, { unlisted, 0, 200 }, { running, 0, 0 }, { unread, 0, 0 } };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct rig r;
+        rig_init(&r, table[i].rules);
+        int first = stop_it(&r);
+        cr_expect(first >= 400, "case %zu: %d", i, first);
+        cr_expect_eq(fake_count(r.aws, "StopTask"), table[i].stopped, "case %zu: %zu", i,
+                     fake_count(r.aws, "StopTask"));
+        if (table[i].again) {
+            cr_expect_eq(stop_it(&r), table[i].again, "case %zu", i);
+            cr_expect_eq(fake_count(r.aws, "StopTask"), table[i].stopped + 2, "case %zu", i);
+        }
+        rig_release(&r);
+    }
+}
