@@ -1,5 +1,6 @@
-/* The HTTP client against a real TLS server (the command openssl): whom it believes, and that what
- * it does not believe is no matter of trying again. Everything that speaks to AWS goes this way. */
+/* The HTTP client and the pool against a real TLS server (the command openssl): whom they believe,
+ * and that what they do not believe is no matter of trying again. Everything that speaks to AWS
+ * goes this way. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 #include "local/stack/folder.h"
 #include "local/stack/program.h"
-#include "shared/aws/http.h"
+#include "shared/aws/http_pool.h"
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 
@@ -83,8 +84,68 @@ static void trust(const char *certificate, const char *dir)
         setenv(certificate ? "SSL_CERT_FILE" : "SSL_CERT_DIR", path, 1);
 }
 
+/* One of both ways. */
+struct asker {
+    struct http_client *client;
+    struct http_pool *pool;
+};
+
+enum way {
+    BY_CLIENT,
+    BY_POOL,
+    WAYS
+};
+
+static struct asker asker(enum way way)
+{
+    struct error err = { 0 };
+    struct asker a = { .client = way == BY_CLIENT ? http_client_new(&err) : NULL,
+                       .pool = way == BY_POOL ? http_pool_new(4, &err) : NULL };
+    cr_assert(a.client || a.pool, "%s", err.msg);
+    return a;
+}
+
+static void asker_free(struct asker *a)
+{
+    http_client_free(a->client);
+    http_pool_free(a->pool);
+}
+
+struct end {
+    int rc;
+    int status;
+    struct error *err;
+};
+
+static void on_end(void *arg, int rc, struct http_response *resp, struct error *err)
+{
+    struct end *e = arg;
+    e->rc = rc;
+    e->status = resp->status;
+    *e->err = *err;
+}
+
+static int send_once(struct asker *a, const struct http_request *req, int *status,
+                     struct error *err)
+{
+    if (a->client) {
+        auto_response struct http_response resp = { 0 };
+        int rc = http_send(a->client, req, &resp, err);
+        *status = resp.status;
+        return rc;
+    }
+    struct end e = { .err = err };
+    *status = 0;
+    if (http_pool_start(a->pool, req, on_end, &e, err) < 0)
+        return -1;
+    while (http_pool_running(a->pool) > 0)
+        http_pool_drive(a->pool, 1000);
+    *status = e.status;
+    return e.rc;
+}
+
 /* 0 with a status, or -1. A server that does not listen yet is asked again. */
-static int ask(struct http_client *c, const char *host, int *status, struct error *err)
+static int ask(struct asker *a, const char *host, int *status, struct error *err)
 {
     auto_free char *url = mem_printf("https://%s:%d/", host, port);
     const struct http_request req = {
@@ -92,21 +153,11 @@ static int ask(struct http_client *c, const char *host, int *status, struct erro
     };
     int64_t until_ms = clock_mono_ms(clock_system()) + WAIT_MS;
     for (;;) {
-        auto_response struct http_response resp = { 0 };
-        int rc = http_send(c, &req, &resp, err);
-        *status = resp.status;
+        int rc = send_once(a, &req, status, err);
         if (rc == 0 || !err->retryable || clock_mono_ms(clock_system()) > until_ms)
             return rc;
         clock_sleep_ms(clock_system(), 10);
     }
-}
-
-static struct http_client *client(void)
-{
-    struct error err = { 0 };
-    struct http_client *c = http_client_new(&err);
-    cr_assert_not_null(c, "%s", err.msg);
-    return c;
 }
 
 Test(https, believes_whom_it_is_told_to)
@@ -117,15 +168,16 @@ Test(https, believes_whom_it_is_told_to)
                                         "openssl rehash '%s/dir' >/dev/null",
                                         folder, folder, folder, folder);
     cr_assert_eq(system(rehash), 0); /* NOLINT(cert-env33-c): the test's own words */
-    for (int by_dir = 0; by_dir < 2; by_dir++) {
+    for (int i = 0; i < 2 * WAYS; i++) {
+        bool by_dir = i % 2;
         trust(by_dir ? NULL : "server.pem", "dir");
-        struct http_client *c = client();
+        struct asker c = asker(i / 2);
         struct error err = { 0 };
         int status = 0;
-        cr_assert_eq(ask(c, "127.0.0.1", &status, &err), 0, "%d: %s", by_dir, err.msg);
+        cr_assert_eq(ask(&c, "127.0.0.1", &status, &err), 0, "%d: %s", i, err.msg);
         cr_assert_eq(status, 200);
-        cr_assert_eq(ask(c, "127.0.0.1", &status, &err), 0, "again: %s", err.msg);
-        http_client_free(c);
+        cr_assert_eq(ask(&c, "127.0.0.1", &status, &err), 0, "again: %s", err.msg);
+        asker_free(&c);
     }
 }
 
@@ -141,23 +193,24 @@ Test(https, believes_nobody_else_and_does_not_try_again)
     if (!server)
         return;
     trust("server.pem", NULL);
-    struct http_client *first = client();
+    struct asker first = asker(BY_CLIENT);
     struct error err = { 0 };
     int status;
-    cr_assert_eq(ask(first, "127.0.0.1", &status, &err), 0, "%s", err.msg);
-    http_client_free(first);
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        if (table[i].trusted)
-            trust(table[i].trusted, NULL);
+    cr_assert_eq(ask(&first, "127.0.0.1", &status, &err), 0, "%s", err.msg);
+    asker_free(&first);
+    for (size_t i = 0; i < WAYS * ARRAY_LEN(table); i++) {
+        size_t row = i / WAYS;
+        if (table[row].trusted)
+            trust(table[row].trusted, NULL);
         else
             unsetenv("SSL_CERT_FILE");
-        struct http_client *c = client();
+        struct asker c = asker(i % WAYS);
         err = (struct error){ 0 };
-        cr_assert_eq(ask(c, table[i].host, &status, &err), -1, "case %zu: %d", i, status);
+        cr_assert_eq(ask(&c, table[row].host, &status, &err), -1, "case %zu: %d", i, status);
         cr_assert_not(err.retryable, "case %zu: %s", i, err.msg);
         cr_assert(err.code == ERR_NET || err.code == ERR_INVALID, "case %zu: %s", i, err.msg);
         cr_assert(strstr(err.msg, "certificate"), "case %zu: %s", i, err.msg);
-        http_client_free(c);
+        asker_free(&c);
     }
 }
 
@@ -166,11 +219,13 @@ Test(https, a_bundle_that_cannot_be_read_is_named)
     if (!server)
         return;
     trust("nothing.pem", NULL);
-    struct http_client *c = client();
-    struct error err = { 0 };
-    int status;
-    cr_assert_eq(ask(c, "127.0.0.1", &status, &err), -1);
-    cr_assert_not(err.retryable, "%s", err.msg);
-    cr_assert(strstr(err.msg, "nothing.pem"), "%s", err.msg);
-    http_client_free(c);
+    for (enum way way = 0; way < WAYS; way++) {
+        struct asker c = asker(way);
+        struct error err = { 0 };
+        int status;
+        cr_assert_eq(ask(&c, "127.0.0.1", &status, &err), -1);
+        cr_assert_not(err.retryable, "%s", err.msg);
+        cr_assert(strstr(err.msg, "nothing.pem"), "%s", err.msg);
+        asker_free(&c);
+    }
 }

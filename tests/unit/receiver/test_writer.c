@@ -134,6 +134,36 @@ Test(writer, what_queues_up_is_one_transaction_told_in_order)
     cr_assert_eq(told.failed, 0);
 }
 
+static void tell_own(struct store_op *op, const struct error *err, void *arg)
+{
+    told_by->failed += arg != op;
+    tell(op, err, NULL);
+}
+
+Test(writer, what_is_submitted_together_is_one_transaction_told_each_by_itself)
+{
+    struct fake f;
+    struct told told = { .count = 0 };
+    struct error err;
+    struct store_op *ops[10];
+    void *args[10];
+    told_by = &told;
+    fake_init(&f);
+    struct store *store = &f.base;
+    struct writer *w = writer_start(&store, 1, NULL, NULL, &err);
+    cr_assert_not_null(w, "%s", err.msg);
+    for (int i = 0; i < 10; i++)
+        args[i] = ops[i] = &told.ops[i];
+    writer_submit_all(w, ops, args, 10, tell_own);
+    writer_stop(w);
+    cr_assert_eq(told.count, 10);
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(told.order[i], i);
+    cr_assert_eq(told.failed, 0);
+    cr_assert_eq(f.runs, 1, "%u", f.runs);
+    cr_assert_eq(f.sizes[0], 10);
+}
+
 Test(writer, a_failed_commit_is_told_to_each)
 {
     struct fake f;
