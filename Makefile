@@ -273,10 +273,10 @@ else
 	@tests/run $(BUILD)/tests
 endif
 
-# Criterion does not start under the thread sanitizer: tests of the usual build drive a receiver that runs
-# under it, and which ends with another status than 0 where it found something.
+# Criterion does not start under the thread sanitizer: tests of the usual build drive a receiver and a local-aws
+# that run under it, and which end with another status than 0 where it found something.
 RACE_TESTS := $(patsubst %,$(BUILD)/tests/integration/test_%,receiver delivery receiver_beats \
-	receiver_commands receiver_shared receiver_process)
+	receiver_commands receiver_shared receiver_process local_http local_lambda local_events local_ecs local_storm)
 
 .PHONY: race
 race: ## drive what runs on threads under the thread sanitizer
@@ -285,7 +285,7 @@ race: $(RACE_TESTS)
 	@$(MAKE) --no-print-directory SANITIZE=thread race
 	@set -e; for t in $(RACE_TESTS); do BIN_DIR=build/thread/bin $$t --jobs 2; done
 else
-race: $(RACE_BIN) $(BIN_receiver)
+race: $(RACE_BIN) $(BIN_receiver) $(BIN_local)
 	@set -e; for p in $(RACE_BIN); do TSAN_OPTIONS=halt_on_error=1 $$p; done
 endif
 
