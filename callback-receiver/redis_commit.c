@@ -197,7 +197,7 @@ static void add_dropped(struct words *w, const struct redis_slot *slot)
     add(w, slot->key + strlen(REDIS_PREFIX), slot->key_len - strlen(REDIS_PREFIX));
     for (size_t i = 0; i < STORE_PAYLOADS; i++)
         if (slot->change[i] == REDIS_DROP)
-            add_str(w, redis_payload_field(i));
+            add_str(w, redis_payload_field((enum store_payload)i));
     if (w->count == at + 3)
         w->count = at;
     else
@@ -221,7 +221,7 @@ static void add_record(struct words *w, const struct redis_slot *slot, const cha
     }
     for (size_t i = 0; i < STORE_PAYLOADS; i++)
         if (slot->change[i] == REDIS_PUT) {
-            add_str(w, redis_payload_field(i));
+            add_str(w, redis_payload_field((enum store_payload)i));
             add(w, slot->have[i].text, slot->have[i].len);
         }
     set_number(w, at, (int64_t)(w->count - at - 1));

@@ -211,8 +211,7 @@ Test(callback_run, a_result_that_cannot_be_read_becomes_a_failure)
 {
     static const char *const scripts[] = { "echo line; mkdir \"$CALLBACK_RESULT_FILE\"",
                                            "mkfifo \"$CALLBACK_RESULT_FILE\"",
-                                           "ln -s \"$CALLBACK_RESULT_FILE\" "
-                                           "\"$CALLBACK_RESULT_FILE\"" };
+                                           "f=$CALLBACK_RESULT_FILE; ln -s \"$f\" \"$f\"" };
     for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
         struct fake *f = fake_start(0, NULL, NULL);
         struct job j;
