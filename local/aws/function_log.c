@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "local/aws/log_file.h"
 #include "shared/base/digest.h"
 #include "shared/base/json.h"
 #include "shared/base/utf8.h"
@@ -17,7 +18,7 @@
 
 struct function_log {
     const struct local *local;
-    int file;
+    struct log_file *file;
     int pipe;        /* the end to read */
     struct buf rest; /* of a line whose end has not come */
     char request_id[RANDOM_UUID];
@@ -76,19 +77,6 @@ void function_log_line(struct buf *out, const char *line, size_t len, int64_t wa
 /* ---- the pipe ----------------------------------------------------------------------------------
  */
 
-static void write_out(struct function_log *log, const struct buf *text)
-{
-    size_t done = 0;
-    while (done < text->len) {
-        ssize_t n = write(log->file, text->data + done, text->len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return; /* a full disk loses log lines, not work */
-        done += (size_t)n;
-    }
-}
-
 static void add_line(struct function_log *log, struct buf *text, const char *line, size_t len)
 {
     if (len == 0)
@@ -115,7 +103,7 @@ static void take_lines(struct function_log *log, bool end)
         p += len;
         left -= len;
     }
-    write_out(log, &text);
+    log_file_write(log->file, buf_str(&text), text.len);
     size_t used = log->rest.len - left;
     if (left > 0 && used > 0)
         memmove(log->rest.data, log->rest.data + used, left);
@@ -164,25 +152,28 @@ void function_log_of(struct function_log *log, const char *request_id, const cha
         memcpy(log->arn, execution_arn, strlen(execution_arn) + 1);
 }
 
-static int open_file(const struct local *local, const char *function, struct error *err)
+static struct log_file *open_file(const struct local *local, const char *function,
+                                  struct error *err)
 {
     auto_free char *dir = mem_printf("%s/logs", store_dir(local->store));
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "cannot make the folder %s", dir);
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+        error_set_errno(err, errno, "cannot make the folder %s", dir);
+        return NULL;
+    }
     auto_free char *path = mem_printf("%s/%s.log", dir, function);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    return fd >= 0 ? fd : error_set_errno(err, errno, "cannot open %s", path);
+    return log_file_open(path, FUNCTION_LOG_MAX, err);
 }
 
 struct function_log *function_log_open(const struct local *local, const char *function, int *out,
                                        struct error *err)
 {
     int ends[2];
-    auto_close int file = open_file(local, function, err);
-    if (file < 0)
+    struct log_file *file = open_file(local, function, err);
+    if (!file)
         return NULL;
     if (pipe2(ends, O_CLOEXEC) < 0) {
         error_set_errno(err, errno, "cannot make a pipe for %s", function);
+        log_file_close(file);
         return NULL;
     }
     /* Without the larger size a process that prints much only waits more often. */
@@ -190,7 +181,6 @@ struct function_log *function_log_open(const struct local *local, const char *fu
     struct function_log *log = mem_alloc(sizeof(*log));
     log->local = local;
     log->file = file;
-    file = -1; /* so that it stays open. NOLINT(clang-analyzer-deadcode.DeadStores) */
     log->pipe = ends[0];
     buf_init(&log->rest, 2 * LINE_MAX);
     *out = ends[1];
@@ -210,7 +200,7 @@ void function_log_close(struct function_log *log)
     take_lines(log, true);
     loop_unwatch(log->local->loop, log->pipe);
     mem_close_fd(&log->pipe);
-    mem_close_fd(&log->file);
+    log_file_close(log->file);
     buf_release(&log->rest);
     free(log);
 }

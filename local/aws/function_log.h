@@ -5,11 +5,14 @@
  * executionArn (or durableExecutionArn) of its own; any other line becomes
  * {"timestamp","message","executionArn","requestId"}. Outside an invocation, and without a durable
  * execution, what is not known is left out. Lines over 256 KiB come in pieces. All processes of a
- * function append to one file, a line at a time. The loop's thread only. */
+ * function append to one file, a line at a time. Beyond FUNCTION_LOG_MAX it becomes NAME.log.1 and
+ * begins anew (log_file.h). The loop's thread only. */
 #ifndef LOCAL_AWS_FUNCTION_LOG_H
 #define LOCAL_AWS_FUNCTION_LOG_H
 
 #include "local/local.h"
+
+#define FUNCTION_LOG_MAX (16U << 20) /* bytes */
 
 struct function_log;
 
