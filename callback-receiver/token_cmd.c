@@ -22,26 +22,30 @@ struct token_options {
     int64_t expires_s;
 };
 
+/* With the end of its line, where there is one. */
 static int read_callback_id(char out[TOKEN_CALLBACK_ID + 1], struct error *err)
 {
+    char in[TOKEN_CALLBACK_ID + sizeof("\r\n")];
     size_t len = 0;
-    for (;;) {
-        ssize_t n = read(STDIN_FILENO, out + len, TOKEN_CALLBACK_ID + 1 - len);
+    ssize_t n = 0;
+    while (len < sizeof(in) && (n = read(STDIN_FILENO, in + len, sizeof(in) - len)) != 0) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return error_set_errno(err, errno, "read the callback id");
-        if (n == 0)
-            break;
         len += (size_t)n;
-        if (len > TOKEN_CALLBACK_ID)
-            return error_set(err, ERR_TOO_LARGE, 0, "a callback id has at most %d bytes",
-                             TOKEN_CALLBACK_ID);
     }
-    while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
+    while (len > 0 && (in[len - 1] == '\n' || in[len - 1] == '\r'))
         len--;
-    out[len] = '\0';
-    return 0;
+    if (len <= TOKEN_CALLBACK_ID) {
+        memcpy(out, in, len);
+        out[len] = '\0';
+    }
+    mem_wipe(in, sizeof(in));
+    return len <= TOKEN_CALLBACK_ID
+               ? 0
+               : error_set(err, ERR_TOO_LARGE, 0, "a callback id has at most %d bytes",
+                           TOKEN_CALLBACK_ID);
 }
 
 static int print_line(const char *s, struct error *err)

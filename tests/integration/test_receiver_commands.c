@@ -232,6 +232,8 @@ Test(commands, say_what_is_wrong)
         { { "redeliver", "../../x" }, { NULL }, 1, "public id" },
         { { "dead" }, { "OPS_LISTEN=127.0.0.1:1" }, 1, "no receiver answers" },
         { { "dead" }, { "OPS_LISTEN=nowhere" }, 1, "HOST:PORT" },
+        { { "dead" }, { "OPS_LISTEN=0.0.0.0:1" }, 1, "127.0.0.1:1" },
+        { { "dead" }, { "OPS_LISTEN=[::]:1" }, 1, "[::1]:1" },
         { { "dead" }, { "OPS_TOKEN=wrong-wrong-wrong" }, 1, "OPS_TOKEN" },
         { { "redeliver", "--all" }, { "OPS_TOKEN=wrong-wrong-wrong" }, 1, "OPS_TOKEN" },
         { { "redeliver", "AAAAAAAAAAAAAAAAAAAAAAAA" },
@@ -248,6 +250,51 @@ Test(commands, say_what_is_wrong)
         cr_assert_eq(status, cases[i].status, "case %zu: %d %s", i, status, out);
         cr_assert_not_null(strstr(out, cases[i].says), "case %zu: %s", i, out);
         cr_assert_null(strstr(out, "0123456789abcdef"), "case %zu: %s", i, out);
+    }
+    rig_stop(r);
+}
+
+/* The callback id comes by standard input, with or without the end of its line. */
+Test(commands, token_takes_an_id_of_any_length_that_there_is)
+{
+    static const struct {
+        const char *scope;
+        size_t len;
+        const char *end;
+        int status;
+        const char *says; /* NULL: the token */
+    } cases[] = {
+        { "job", 32, "", 0, NULL },          { "launcher", 32, "\n", 0, NULL },
+        { "job", 1024, "\r\n", 0, NULL },    { "job", 1025, "", 1, "at most 1024 bytes" },
+        { "job", 5000, "\n", 1, "at most" }, { "boss", 32, "", 1, "--scope" },
+    };
+    cr_assert(rig_on(RIG_SQLITE));
+    struct rig *r = rig_start(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_free char *id = mem_alloc(cases[i].len + 1);
+        memset(id, 'Q', cases[i].len);
+        auto_free char *input = mem_printf("%s%s", id, cases[i].end);
+        auto_free char *out = NULL;
+        const char *const arguments[] = { "token", "--callback-id-stdin", "--scope", cases[i].scope,
+                                          NULL };
+        int status = rig_command(r, arguments, NULL, input, &out);
+        cr_assert_eq(status, cases[i].status, "case %zu: %d %s", i, status, out);
+        if (cases[i].says) {
+            cr_assert_not_null(strstr(out, cases[i].says), "case %zu: %s", i, out);
+            continue;
+        }
+        struct error err;
+        struct token_content content;
+        struct token_keys *keys = token_keys_new(RIG_KEYS, NULL, &err);
+        cr_assert_not_null(keys, "%s", err.msg);
+        out[strcspn(out, "\n")] = '\0';
+        cr_assert_eq(token_open(keys, out, strlen(out), clock_wall_ms(clock_system()) / 1000,
+                                &content, &err),
+                     0, "case %zu: %s", i, err.msg);
+        cr_assert_str_eq(content.callback_id, id);
+        cr_assert_eq(content.scope,
+                     strcmp(cases[i].scope, "job") == 0 ? TOKEN_SCOPE_JOB : TOKEN_SCOPE_LAUNCHER);
+        token_keys_free(keys);
     }
     rig_stop(r);
 }
