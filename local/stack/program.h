@@ -35,7 +35,8 @@ int program_restart(struct program *p, struct error *err) CHECKED;
 void program_free(struct program *p);
 
 /* A free TCP port on the loopback interface outside the range from which the kernel takes ports for
- * outgoing connections, so that a program can be started on it again. */
+ * outgoing connections, so that a program can be started on it again. Nobody else is given it while
+ * this process lives. */
 int program_free_port(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char log_file[64];
@@ -86,8 +87,41 @@ Test(program, a_path_that_is_not_there_is_an_error)
     unlink("/tmp/test-program-none.log");
 }
 
+#define PICKERS 4
+#define PICKS   400
+
+/* Each is given once, whoever asks, as long as who has it lives. */
 Test(program, free_ports_are_free_and_differ)
 {
-    int a = program_free_port();
-    cr_assert(a >= 20000 && a < 32000);
+    static bool given[65536];
+    int ports[2], hold[2];
+    pid_t pids[PICKERS];
+    cr_assert_eq(pipe(ports), 0);
+    cr_assert_eq(pipe(hold), 0);
+    for (int i = 0; i < PICKERS; i++) {
+        pids[i] = fork();
+        if (pids[i] != 0)
+            continue;
+        close(hold[1]);
+        for (int n = 0; n < PICKS; n++) {
+            int port = program_free_port();
+            if (write(ports[1], &port, sizeof(port)) != (ssize_t)sizeof(port))
+                _exit(1);
+        }
+        char end;
+        _exit(read(hold[0], &end, 1) == 0 ? 0 : 1); /* until all have theirs */
+    }
+    for (int n = 0; n < PICKERS * PICKS; n++) {
+        int port;
+        cr_assert_eq(read(ports[0], &port, sizeof(port)), (ssize_t)sizeof(port));
+        cr_assert(port >= 20000 && port < 32000, "%d", port);
+        cr_assert_not(given[port], "%d is given twice", port);
+        given[port] = true;
+    }
+    close(hold[1]);
+    for (int i = 0; i < PICKERS; i++) {
+        int status;
+        cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+        cr_assert_eq(status, 0);
+    }
 }
