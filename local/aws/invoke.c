@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local/aws/async.h"
 #include "local/aws/error_object.h"
 #include "local/aws/invoke_target.h"
 #include "local/aws/lambda_errors.h"
@@ -181,11 +182,6 @@ static void on_plain_done(void *arg, const struct lambda_outcome *o)
     free(caller);
 }
 
-static void on_async_done(void *arg, const struct lambda_outcome *o)
-{
-    (void)arg, (void)o; /* nobody waits for it; what went wrong is in the log */
-}
-
 static void answer_event(struct aws_request *r, const struct call *c)
 {
     const struct httpd_header headers[] = { { "X-Amz-Executed-Version", c->target.version },
@@ -207,7 +203,9 @@ static void call_plain(struct lambda *l, struct aws_request *r, const struct cal
         caller = mem_alloc(sizeof(*caller));
         *caller = (struct plain_caller){ .request = r, .version = c->target.version };
     }
-    if (lambda_call(l, &req, caller ? on_plain_done : on_async_done, caller, &err) < 0) {
+    int rc =
+        caller ? lambda_call(l, &req, on_plain_done, caller, &err) : async_invoke(l, &req, &err);
+    if (rc < 0) {
         free(caller);
         answer_throttled(r);
     } else if (caller) {

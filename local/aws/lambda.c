@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local/aws/async.h"
 #include "local/aws/aws_api.h"
 #include "local/aws/chained.h"
 #include "local/aws/invoke.h"
@@ -210,6 +211,7 @@ static void release(struct lambda *l)
     for (size_t i = 0; i < l->function_count; i++)
         function_free(l->functions[i]);
     chained_free(l);
+    async_free(l);
     map_each(&l->running, forget, l);
     loop_cancel(l->local->loop, l->settle);
     loop_cancel(l->local->loop, l->purge);
@@ -229,6 +231,7 @@ static void set_timer(void *value, void *arg)
 void lambda_time_changed(struct lambda *l)
 {
     map_each(&l->running, set_timer, l);
+    async_time_changed(l);
     loop_cancel(l->local->loop, l->purge);
     l->purge = loop_after(l->local->loop, 0, on_purge, l);
 }
@@ -290,6 +293,7 @@ void lambda_free(struct lambda *l)
 {
     if (!l)
         return;
+    l->stopping = true;
     end_calls(l);
     release(l);
 }

@@ -10,6 +10,7 @@
 
 struct plain_call;
 struct chained_call;
+struct async_call;
 
 #define PAGE_BYTES (5U << 20) /* of operations or events in one answer */
 
@@ -26,6 +27,8 @@ struct lambda {
     struct loop_timer *purge;
     struct plain_call *plain;     /* plain invocations that are not done (lambda.c) */
     struct chained_call *chained; /* the same of chained invokes (chained.c) */
+    struct async_call *async;     /* asynchronous ones, tried again or not (async.c) */
+    bool stopping;                /* lambda_free is under way */
 };
 
 static inline int64_t lambda_now_ms(const struct lambda *l)
