@@ -353,7 +353,7 @@ hostile: tests ## 10,000 connections that say little, against the real receiver
 	@HOSTILE_CONNECTIONS=10000 BIN_DIR=$(BUILD)/bin $(BUILD)/tests/integration/test_receiver_hostile
 
 .PHONY: bench
-bench: all $(BENCH_BIN) ## measure, beside the peers that are there; a report in build/bench (ARGS='launcher local' for some, QUICK=1)
+bench: all $(BENCH_BIN) ## measure, beside the peers that are there; a report in build/bench (ARGS='launcher local' for some; SHORT=1, QUICK=1)
 	@tests/bench/run $(ARGS)
 .PHONY: bench-docs
 bench-docs: ## put build/bench's report into README.md and docs/benchmarks.md

@@ -9,6 +9,7 @@ skipped  section, who, reason
 version  name, version
 curve    section, curve, name of x, x, what is counted, unit, total or level, cost, how many share it: a total grows
          with x, its exponent is printed; a level is what it is at x
+note     section, curve, what is to be known of it
 constant name, value: what tests/bench/cost reckons with
 """
 import os
@@ -65,6 +66,10 @@ def curve(section, name, x_name, x, what, unit, cost, share=None):
     """A point of a curve. `share` units share the cost, which is printed for one of them with the exponent by which it
     grew since the point before; without `share` it is a level, printed as it is."""
     _write("curve", section, name, x_name, x, what, unit, "level" if share is None else "total", number(cost), share or 1)
+
+
+def note(section, name, text):
+    _write("note", section, name, text)
 
 
 def constant(name, value):

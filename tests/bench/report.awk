@@ -57,6 +57,8 @@ $1 == "curve" {
     share[c, $6, $5] = $10
 }
 
+$1 == "note" { section($2); notes[$2, $3] = $4 }
+
 function digits(v) {
     return v == 0 ? "0" : v >= 1000 ? sprintf("%d", v + 0.5) : v >= 100 ? sprintf("%.0f", v) : v >= 10 ? sprintf("%.1f", v) \
         : v >= 1 ? sprintf("%.2f", v) : sprintf("%.3g", v)
@@ -110,6 +112,8 @@ function print_curve(c, title,    i, j, w, line, e, until, text) {
     }
     if (text)
         print "p", text "."
+    if (c in notes)
+        print "p", notes[c]
 }
 
 END {
