@@ -501,7 +501,7 @@ DOCS := README.md CONTRIBUTING.md CHANGES.md tests/fuzz/README.md tests/chaos/RE
 .PHONY: check-docs
 check-docs: all examples ## what the documents name is there, and their commands run (tests/docs/markdown.py says which)
 	@if command -v python3 >/dev/null; then \
-		BIN_DIR=$(BUILD)/bin tests/docs/names.py $(DOCS) && tests/docs/commands.py $(DOCS); \
+		tests/bench/check && BIN_DIR=$(BUILD)/bin tests/docs/names.py $(DOCS) && tests/docs/commands.py $(DOCS); \
 	else echo 'skipped: no python3'; fi
 
 .PHONY: format
