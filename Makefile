@@ -442,10 +442,12 @@ ANALYZE_FLAGS = $(filter-out -Werror,$(ALL_CFLAGS)) -Werror $(if $(filter exampl
 
 .PHONY: cppcheck
 cppcheck:
-	@if command -v cppcheck >/dev/null; then mkdir -p $(ANALYZE)/cppcheck && \
-		cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. --cppcheck-build-dir=$(ANALYZE)/cppcheck \
-			--enable=warning,performance,portability --suppress=missingIncludeSystem $(PRODUCT_SRC); \
+	@if command -v cppcheck >/dev/null; then $(MAKE) --no-print-directory $(ANALYZE)/cppcheck >/dev/null; \
 	else echo 'lint: skipped: cppcheck is not installed'; fi
+$(ANALYZE)/cppcheck: $(PRODUCT_SRC) $(wildcard $(addsuffix *.h,$(sort $(dir $(PRODUCT_SRC)))))
+	@mkdir -p $(@D)
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. --enable=warning,performance,portability \
+		--suppress=missingIncludeSystem $(PRODUCT_SRC) && touch $@
 
 .PHONY: warnings-clang analyze lint-clang lint-gcc lint-tidy
 warnings-clang: build/config.mk

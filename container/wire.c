@@ -190,7 +190,7 @@ static bool is_media_type(const char *s)
     size_t len = 0;
     while (s[len] > ' ' && s[len] <= '~')
         len++;
-    return s[len] == '\0' && len < sizeof(((struct wire_request *)0)->media_type);
+    return len < sizeof(((struct wire_request *)0)->media_type) && s[len] == '\0';
 }
 
 int wire_read(int fd, int give_up, int64_t silence_ms, struct wire_request *out, struct error *err)
