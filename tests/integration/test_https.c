@@ -171,7 +171,7 @@ Test(https, believes_whom_it_is_told_to)
     for (int i = 0; i < 2 * WAYS; i++) {
         bool by_dir = i % 2;
         trust(by_dir ? NULL : "server.pem", "dir");
-        struct asker c = asker(i / 2);
+        struct asker c = asker((enum way)(i / 2));
         struct error err = { 0 };
         int status = 0;
         cr_assert_eq(ask(&c, "127.0.0.1", &status, &err), 0, "%d: %s", i, err.msg);
