@@ -46,11 +46,23 @@ static const struct config_function *config_of(const struct environment *env)
 
 static void set_state(struct environment *env, enum environment_state state);
 
+/* What is printed from now on is nobody's; the end of what `i` (NULL: none) has printed goes with
+ * it.
+ */
+static void end_log(struct environment *env, struct invocation *i)
+{
+    size_t len = 0;
+    const char *tail = function_log_tail(env->log, &len);
+    if (i)
+        invocation_logged(i, tail, len);
+    function_log_of(env->log, NULL, NULL);
+}
+
 static void finish(struct environment *env, enum invocation_end end, const char *body, size_t len,
                    const char *type)
 {
     struct invocation *i = MOVE(env->invocation);
-    function_log_of(env->log, NULL, NULL);
+    end_log(env, i);
     if (i)
         invocation_end(i, end, body, len, type);
 }
@@ -62,7 +74,7 @@ static void time_out(struct environment *env)
 {
     struct invocation *i = MOVE(env->invocation);
     function_process_kill(&env->process);
-    function_log_of(env->log, NULL, NULL);
+    end_log(env, i);
     set_state(env, ENV_ENDING);
     invocation_time_out(i);
 }
@@ -125,7 +137,7 @@ static void on_end(void *arg)
              log_str("function", config_of(env)->name), log_int("pid", env->process.pid),
              log_str("how", how));
     env->process.pid = 0;
-    function_log_of(env->log, NULL, NULL);
+    end_log(env, env->invocation);
     if (env->invocation)
         invocation_crash(MOVE(env->invocation), how);
     else if (env->state == ENV_STARTING)

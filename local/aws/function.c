@@ -23,6 +23,8 @@ struct invocation {
     char *tenant;
     char *execution_arn;
     struct buf event;
+    char *log; /* the end of what was printed; NULL: not known */
+    size_t log_len;
     int64_t queued_ms; /* monotonic clock */
     int64_t begun_ms;
     int64_t deadline_ms;            /* real time */
@@ -86,6 +88,7 @@ void invocation_discard(struct invocation *i)
     free(i->trace);
     free(i->tenant);
     free(i->execution_arn);
+    free(i->log);
     free(i);
 }
 
@@ -348,6 +351,13 @@ void invocation_send(const struct invocation *i, struct httpd_request *next)
     httpd_reply(next, 200, "application/json", i->event.data, i->event.len, headers);
 }
 
+void invocation_logged(struct invocation *i, const char *log, size_t len)
+{
+    free(i->log);
+    i->log = mem_dup_len(log, len);
+    i->log_len = len;
+}
+
 void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,
                     const char *error_type)
 {
@@ -356,7 +366,9 @@ void invocation_end(struct invocation *i, enum invocation_end end, const char *b
                                                 .begun_ms = i->begun_ms,
                                                 .body = body,
                                                 .len = len,
-                                                .error_type = error_type };
+                                                .error_type = error_type,
+                                                .log = i->log,
+                                                .log_len = i->log_len };
     if (i->handler.done)
         i->handler.done(i->handler.arg, &outcome);
     invocation_discard(i);

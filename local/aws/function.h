@@ -27,6 +27,8 @@ struct invocation_outcome {
     const char *body; /* of an error {"errorMessage","errorType",...} */
     size_t len;
     const char *error_type; /* of an error; may be NULL */
+    const char *log;        /* the end of what the function printed meanwhile; NULL: not known */
+    size_t log_len;
 };
 
 struct invocation_handler {
@@ -82,6 +84,8 @@ const char *invocation_request_id(const struct invocation *i);
 const char *invocation_execution_arn(const struct invocation *i); /* NULL: none */
 /* The answer to the runtime's `next`, which is gone afterwards. */
 void invocation_send(const struct invocation *i, struct httpd_request *next);
+/* What the function has printed while it had this: copied, goes with its end. */
+void invocation_logged(struct invocation *i, const char *log, size_t len);
 /* Reports the end and frees it. */
 void invocation_end(struct invocation *i, enum invocation_end end, const char *body, size_t len,
                     const char *error_type);

@@ -21,6 +21,8 @@ struct function_log {
     struct log_file *file;
     int pipe;        /* the end to read */
     struct buf rest; /* of a line whose end has not come */
+    char tail[2 * FUNCTION_LOG_TAIL];
+    size_t tail_len;
     char request_id[RANDOM_UUID];
     char arn[ARN_MAX];
 };
@@ -77,10 +79,28 @@ void function_log_line(struct buf *out, const char *line, size_t len, int64_t wa
 /* ---- the pipe ----------------------------------------------------------------------------------
  */
 
+static void add_tail(struct function_log *log, const char *p, size_t len)
+{
+    if (len > FUNCTION_LOG_TAIL) {
+        p += len - FUNCTION_LOG_TAIL;
+        len = FUNCTION_LOG_TAIL;
+    }
+    if (log->tail_len + len > sizeof(log->tail)) {
+        memmove(log->tail, log->tail + log->tail_len - FUNCTION_LOG_TAIL, FUNCTION_LOG_TAIL);
+        log->tail_len = FUNCTION_LOG_TAIL;
+    }
+    memcpy(log->tail + log->tail_len, p, len);
+    log->tail_len += len;
+}
+
 static void add_line(struct function_log *log, struct buf *text, const char *line, size_t len)
 {
     if (len == 0)
         return;
+    if (log->request_id[0]) {
+        add_tail(log, line, len);
+        add_tail(log, "\n", 1);
+    }
     function_log_line(text, line, len, clock_wall_ms(log->local->clock), log->request_id, log->arn);
 }
 
@@ -141,11 +161,20 @@ static void on_readable(void *arg)
         loop_unwatch(log->local->loop, log->pipe);
 }
 
+const char *function_log_tail(struct function_log *log, size_t *len)
+{
+    read_more(log);
+    take_lines(log, true);
+    *len = log->tail_len < FUNCTION_LOG_TAIL ? log->tail_len : FUNCTION_LOG_TAIL;
+    return log->tail + log->tail_len - *len;
+}
+
 void function_log_of(struct function_log *log, const char *request_id, const char *execution_arn)
 {
     read_more(log);
     take_lines(log, true);
     log->arn[0] = log->request_id[0] = '\0';
+    log->tail_len = 0;
     if (request_id)
         memcpy(log->request_id, request_id, sizeof(log->request_id));
     if (execution_arn && strlen(execution_arn) < sizeof(log->arn))

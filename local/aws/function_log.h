@@ -24,6 +24,10 @@ void function_log_close(struct function_log *log);
 /* Whose lines come from now on: copied; "" and NULL: nobody's. What has been printed before is
  * written first. */
 void function_log_of(struct function_log *log, const char *request_id, const char *execution_arn);
+/* The end of what has been printed since function_log_of named a request, as it was printed: at
+ * most FUNCTION_LOG_TAIL bytes. Good until the next call; *len 0: nothing, or it is nobody's. */
+#define FUNCTION_LOG_TAIL 4096 /* as much as LogType Tail gives */
+const char *function_log_tail(struct function_log *log, size_t *len);
 /* Writes every line that has been printed up to now. */
 void function_log_drain(struct function_log *log);
 

@@ -6,9 +6,11 @@
 
 #include "local/aws/async.h"
 #include "local/aws/error_object.h"
+#include "local/aws/function_log.h"
 #include "local/aws/invoke_target.h"
 #include "local/aws/lambda_errors.h"
 #include "local/aws/start.h"
+#include "shared/base/encode.h"
 #include "shared/base/json.h"
 
 #define SYNC_MAX         6291556 /* bytes of payload */
@@ -27,6 +29,7 @@ struct call {
     enum invocation_type type;
     const char *name;   /* the execution's, or NULL */
     const char *tenant; /* or NULL */
+    bool tail;          /* the end of the log is wanted */
 };
 
 /* ---- answers ----------------------------------------------------------------------------------
@@ -168,16 +171,21 @@ static void run_durable(struct lambda *l, struct aws_request *r, const struct ca
 struct plain_caller {
     struct aws_request *request;
     const char *version;
+    bool tail;
 };
 
 static void on_plain_done(void *arg, const struct lambda_outcome *o)
 {
     struct plain_caller *caller = arg;
-    const struct httpd_header headers[] = {
-        { "X-Amz-Executed-Version", caller->version },
-        { o->failed ? "X-Amz-Function-Error" : NULL, "Unhandled" },
-        { NULL, NULL },
-    };
+    auto_buf struct buf log = BUF_INIT(2U * FUNCTION_LOG_TAIL);
+    struct httpd_header headers[4] = { { "X-Amz-Executed-Version", caller->version } };
+    size_t n = 1;
+    if (o->failed)
+        headers[n++] = (struct httpd_header){ "X-Amz-Function-Error", "Unhandled" };
+    if (caller->tail && o->log_len > 0) {
+        encode_base64(&log, o->log, o->log_len);
+        headers[n++] = (struct httpd_header){ "X-Amz-Log-Result", buf_str(&log) };
+    }
     aws_reply(caller->request, 200, "application/json", o->payload, o->len, headers);
     free(caller);
 }
@@ -201,7 +209,8 @@ static void call_plain(struct lambda *l, struct aws_request *r, const struct cal
                                         .tenant = c->tenant };
     if (c->type == REQUEST_RESPONSE) {
         caller = mem_alloc(sizeof(*caller));
-        *caller = (struct plain_caller){ .request = r, .version = c->target.version };
+        *caller =
+            (struct plain_caller){ .request = r, .version = c->target.version, .tail = c->tail };
     }
     int rc =
         caller ? lambda_call(l, &req, on_plain_done, caller, &err) : async_invoke(l, &req, &err);
@@ -243,6 +252,17 @@ static bool read_type(struct aws_request *r, struct call *c)
     return false;
 }
 
+static bool read_log_type(struct aws_request *r, struct call *c)
+{
+    const char *type = httpd_header(r->http, "X-Amz-Log-Type");
+    c->tail = type && strcmp(type, "Tail") == 0;
+    if (!type || c->tail || strcmp(type, "None") == 0)
+        return true;
+    aws_error(r, 400, "ValidationException",
+              "1 validation error detected: Value at 'logType' must be None or Tail");
+    return false;
+}
+
 static bool read_payload(struct aws_request *r, const struct call *c)
 {
     struct error err;
@@ -275,7 +295,7 @@ void invoke_run(struct lambda *l, struct aws_request *r)
         aws_error(r, 400, "ValidationException",
                   "1 validation error detected: Value at 'tenantId' must have 1 to 256 of A-Z a-z "
                   "0-9 . _ : / = + - @ and blank");
-    } else if (read_type(r, &c) && read_payload(r, &c)) {
+    } else if (read_type(r, &c) && read_log_type(r, &c) && read_payload(r, &c)) {
         if (c.target.config->durable)
             run_durable(l, r, &c);
         else

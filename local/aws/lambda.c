@@ -53,7 +53,9 @@ static void plain_done(void *arg, const struct invocation_outcome *o)
     struct plain_call *c = arg;
     bool failed = o->end == INVOCATION_ERROR;
     auto_free char *made = NULL;
-    struct lambda_outcome outcome = { .failed = failed, .payload = o->body, .len = o->len };
+    struct lambda_outcome outcome = {
+        .failed = failed, .payload = o->body, .len = o->len, .log = o->log, .log_len = o->log_len
+    };
     if (o->len == 0) {
         outcome.payload = made =
             failed ? mem_printf("{\"errorType\":\"%s\"}", "Runtime.Unknown") : mem_dup("null");

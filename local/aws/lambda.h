@@ -20,6 +20,8 @@ struct lambda_outcome {
     bool failed;         /* the function's own error, a crash or a timeout */
     const char *payload; /* the answer, or {"errorType","errorMessage"}; NUL-terminated */
     size_t len;
+    const char *log; /* the end of what it printed; NULL: not known */
+    size_t log_len;
 };
 typedef void lambda_done_fn(void *arg, const struct lambda_outcome *outcome);
 

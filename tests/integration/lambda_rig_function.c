@@ -256,6 +256,8 @@ static int run_plain(struct json_object *event, const struct lambda_invocation *
                      struct buf *out)
 {
     note(json_get_str(event, "note"));
+    for (int64_t i = 1; i <= json_get_int(event, "print", 0); i++)
+        fprintf(stderr, "line %lld\n", (long long)i);
     if (json_get(event, "exit"))
         _exit(7);
     sleep((unsigned)json_get_int(event, "sleep", 0));

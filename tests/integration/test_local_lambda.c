@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shared/base/encode.h"
 #include "tests/integration/lambda_rig.h"
 
 static void expect_history(struct lambda_rig *r, const char *arn, const char *wanted)
@@ -313,6 +314,53 @@ Test(local_lambda, plain_functions_answer_and_crash, .timeout = 60)
     cr_assert_not_null(strstr(crash, "exit status 7"), "%s", crash);
     auto_free char *again = lambda_rig_invoke(&r, "p", "[]", false);
     cr_assert_str_eq(again, "[]");
+    lambda_rig_stop(&r);
+}
+
+/* The end of the log that came with the answer, decoded, the caller's; NULL: none came. */
+static char *log_of(struct lambda_rig *r, const char *type, const char *payload, int status)
+{
+    struct error err = { 0 };
+    auto_response struct http_response resp = { 0 };
+    char text[8192];
+    size_t len;
+    const struct http_header headers[] = { { type ? "X-Amz-Log-Type" : NULL, type },
+                                           { NULL, NULL } };
+    const struct aws_call call = { .service = AWS_LAMBDA,
+                                   .method = "POST",
+                                   .path = "/2015-03-31/functions/p/invocations",
+                                   .headers = headers,
+                                   .body = payload,
+                                   .body_len = strlen(payload) };
+    int rc = aws_send(r->aws, &call, &resp, &err);
+    cr_assert_eq(rc, status == 200 ? 0 : -1, "%s", err.msg);
+    cr_assert_eq(rc == 0 ? resp.status : err.detail, status);
+    if (!http_response_header(&resp, "X-Amz-Log-Result", text, sizeof(text)))
+        return NULL;
+    char *log = (char *)decode_base64(text, strlen(text), &len);
+    cr_assert_not_null(log, "%s", text);
+    return log;
+}
+
+Test(local_lambda, the_end_of_the_log_comes_with_the_answer, .timeout = 60)
+{
+    struct lambda_rig r;
+    lambda_rig_start(&r, NULL);
+    auto_free char *none = log_of(&r, "None", "{\"print\":3}", 200);
+    cr_assert_null(none);
+    auto_free char *unasked = log_of(&r, NULL, "{\"print\":3}", 200);
+    cr_assert_null(unasked);
+    auto_free char *two = log_of(&r, "Tail", "{\"print\":2}", 200);
+    cr_assert_str_eq(two, "line 1\nline 2\n", "nothing of those before");
+    auto_free char *silent = log_of(&r, "Tail", "{}", 200);
+    cr_assert_null(silent, "where nothing was printed there is no header");
+    auto_free char *many = log_of(&r, "Tail", "{\"print\":5000}", 200);
+    cr_assert_eq(strlen(many), 4096);
+    cr_assert_str_eq(many + 4096 - strlen("line 4999\nline 5000\n"), "line 4999\nline 5000\n");
+    auto_free char *crash = log_of(&r, "Tail", "{\"print\":1,\"exit\":true}", 200);
+    cr_assert_str_eq(crash, "line 1\n");
+    auto_free char *wrong = log_of(&r, "All", "{}", 400);
+    cr_assert_null(wrong);
     lambda_rig_stop(&r);
 }
 
