@@ -78,7 +78,7 @@ function print_curve(c, title,    i, j, w, line, e, until, text) {
     line = "head" OFS x_name[c]
     for (j = 1; j <= whats[c]; j++) {
         w = what[c, j]
-        line = line OFS w ", " unit[c, w]
+        line = line OFS w (unit[c, w] == "" ? "" : ", " unit[c, w])
         if (kind[c, w] == "total")
             line = line OFS "exponent"
     }

@@ -17,7 +17,7 @@ PROGRAMS = {'bootstrap': [], 'stack': [], 'callback-run': [],
             'local-aws': ['functions', 'executions', 'history', 'stop', 'callback', 'console']}
 ROOMS = r'(?:docs|tests|launcher|callback-receiver|container|shared|local|examples|packaging|\.ci)/'
 # Made by commands that the same document shows.
-MADE = ('build/static/', 'build/launcher.zip', 'build/state', 'build/fuzz')
+MADE = ('build/static/', 'build/launcher.zip', 'build/state', 'build/fuzz', 'build/coverage/', 'build/bench')
 
 
 def output(*argv):
