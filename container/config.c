@@ -152,8 +152,11 @@ static int check_callback(struct config *cfg, struct error *err)
     if (!cfg->token)
         return error_set(err, ERR_INVALID, 0, "CALLBACK_TOKEN is not set");
     /* Values are not repeated: one is a secret, and they may have been mixed up. */
-    if ((strncasecmp(cfg->url, "http://", 7) != 0 && strncasecmp(cfg->url, "https://", 8) != 0) ||
-        strlen(cfg->url) > URL_MAX || !printable(cfg->url) || strpbrk(cfg->url, "?#"))
+    size_t scheme = strncasecmp(cfg->url, "http://", 7) == 0    ? 7
+                    : strncasecmp(cfg->url, "https://", 8) == 0 ? 8
+                                                                : 0;
+    if (!scheme || !cfg->url[scheme] || cfg->url[scheme] == '/' || strlen(cfg->url) > URL_MAX ||
+        !printable(cfg->url) || strpbrk(cfg->url, "?#"))
         return error_set(err, ERR_INVALID, 0,
                          "CALLBACK_URL: must be an http or https URL without query");
     if (strlen(cfg->token) > TOKEN_MAX || !printable(cfg->token))

@@ -1,13 +1,8 @@
-/* callback-run's environment and arguments: parts of the input, variables (NAME=VALUE) up to an
- * empty one, then arguments. Refused without repeating a secret, or all that others rely on is
- * there. */
+/* callback-run's environment and arguments: refused, or all that others rely on is there. */
 #include <string.h>
 
 #include "container/config.h"
-#include "shared/base/opts.h"
-#include "tests/fuzz/parts.h"
-
-#define WORDS 64
+#include "tests/fuzz/words.h"
 
 static void check(const struct config *c)
 {
@@ -18,41 +13,22 @@ static void check(const struct config *c)
     if (c->action != ACTION_RUN || c->no_callback)
         return;
     FUZZ_MUST(c->url && c->token && !strpbrk(c->url, " \r\n?#") && !strpbrk(c->token, " \r\n"));
+    FUZZ_MUST(strstr(c->url, "://"));
     FUZZ_MUST(c->url[strlen(c->url) - 1] != '/');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct parts p = { data, size };
+    struct words w;
     struct config c = { 0 };
     struct error err = { 0 };
-    char *env[WORDS + 1] = { NULL }, *argv[WORDS + 2] = { NULL };
-    size_t variables = 0, words = 0, len;
-    int argc = 1;
-    char *part;
-    argv[0] = mem_dup("callback-run");
-    while (variables < WORDS && (part = parts_next(&p, &len)) != NULL && part[0])
-        env[variables++] = part;
-    if (variables < WORDS && part)
-        free(part);
-    while (words < WORDS && (part = parts_next(&p, &len)) != NULL) {
-        bool prints = strcmp(part, "--help") == 0 || strcmp(part, "--version") == 0;
-        if (prints) { /* to standard output, which is a lot */
-            free(part);
-            continue;
-        }
-        argv[argc++] = part;
-        words++;
-    }
-    int rc = config_load(&c, argc, argv, env, &err);
+    words_read(&w, "callback-run", data, size);
+    int rc = config_load(&c, w.argc, w.argv, w.env, &err);
     if (rc == 0)
         check(&c);
     else if (rc == -1)
         FUZZ_MUST(err.msg[0]);
     config_release(&c);
-    for (size_t i = 0; i < variables; i++)
-        free(env[i]);
-    for (int i = 0; i < argc; i++)
-        free(argv[i]);
+    words_release(&w);
     return 0;
 }

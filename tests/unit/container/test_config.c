@@ -102,6 +102,8 @@ Test(config, says_what_is_wrong)
         { { "--", "true" }, { TOKEN }, "CALLBACK_URL is not set" },
         { { "--", "true" }, { URL }, "CALLBACK_TOKEN is not set" },
         { { "--", "true" }, { "CALLBACK_URL=ftp://x/", TOKEN }, "CALLBACK_URL: must be" },
+        { { "--", "true" }, { "CALLBACK_URL=http://", TOKEN }, "CALLBACK_URL: must be" },
+        { { "--", "true" }, { "CALLBACK_URL=https:///v1", TOKEN }, "CALLBACK_URL: must be" },
         { { "--", "true" }, { "CALLBACK_URL=http://x/?a=1", TOKEN }, "CALLBACK_URL: must be" },
         { { "--", "true" }, { "CALLBACK_URL=http://x/a b", TOKEN }, "CALLBACK_URL: must be" },
         { { "--", "true" }, { URL, "CALLBACK_TOKEN=a\r\nX: y" }, "CALLBACK_TOKEN: must be" },
