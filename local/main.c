@@ -334,7 +334,8 @@ int main(int argc, char **argv)
     if (rc == OPTS_DONE)
         return EXIT_SUCCESS;
     if (rc == 0 && start(&p, &err) == 0) {
-        loop_run(p.local.loop);
+        if (!store_failed(p.local.store)) /* what it took up has been written */
+            loop_run(p.local.loop);
         status = store_failed(p.local.store) ? EXIT_FAILURE : EXIT_SUCCESS;
     } else {
         fprintf(stderr, "local-aws: %s\n", err.msg);

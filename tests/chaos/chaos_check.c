@@ -265,7 +265,8 @@ static void check_marks(struct checked *c, const struct rule *rule, const struct
         found(c, "false success", "no container did the work");
     if (rule->reports_itself && m->told_success && m->told_failure)
         found(c, "two reports", "both a success and a failure were accepted");
-    if (marks_alive(c->key))
+    auto_free char *folder = mem_printf("%s/marks", c->folder);
+    if (marks_alive(folder, c->key))
         found(c, "orphan", "a process of it is alive");
 }
 

@@ -117,7 +117,7 @@ static char *script(const struct job *j, const char *folder)
 static struct json_object *task(const struct job *j, const char *folder)
 {
     auto_free char *text = script(j, folder);
-    auto_free char *name = mem_printf("chaos-%s", j->key);
+    auto_free char *name = mem_printf("%s/%s", folder, j->key);
     const char *const words[] = { "sh", "-c", text, name };
     struct json_object *command = json_object_new_array(), *o = json_object_new_object();
     for (size_t i = 0; i < ARRAY_LEN(words); i++)

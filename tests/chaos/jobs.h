@@ -6,7 +6,7 @@
  *     beat                   a heartbeat was taken
  *     end                    it has done its work and will report, or fail, as its kind says
  *     reported WHAT CODE     the receiver's answer to a report that it sent itself
- * Its first process has its key as an argument, "chaos-KEY", by which an orphan is found. */
+ * Its first process has the file's name as an argument, by which an orphan is found. */
 #ifndef CHAOS_JOBS_H
 #define CHAOS_JOBS_H
 

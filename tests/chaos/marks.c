@@ -78,9 +78,9 @@ static bool has_argument(const char *pid, const char *wanted)
     return false;
 }
 
-bool marks_alive(const char *key)
+bool marks_alive(const char *folder, const char *key)
 {
-    auto_free char *wanted = mem_printf("chaos-%s", key);
+    auto_free char *wanted = mem_printf("%s/%s", folder, key);
     DIR *proc = opendir("/proc");
     bool alive = false;
     for (const struct dirent *e = proc ? readdir(proc) : NULL; e && !alive; e = readdir(proc))

@@ -17,7 +17,7 @@ struct marks {
 
 /* Reads FOLDER/KEY; a job that has left nothing has zeros. */
 int marks_read(const char *folder, const char *key, struct marks *out, struct error *err) CHECKED;
-/* A process of the job is alive: one has "chaos-KEY" as an argument. */
-bool marks_alive(const char *key);
+/* A process of the job is alive: one has FOLDER/KEY as an argument. */
+bool marks_alive(const char *folder, const char *key);
 
 #endif
