@@ -104,7 +104,11 @@ static void off_index(struct words *w, const struct redis_slot *slot, unsigned w
 
 static void on_index(struct words *w, const struct redis_slot *slot, unsigned which)
 {
-    if (slot->index_ms[which] == slot->before.index_ms[which] || slot->index_ms[which] == 0)
+    /* Receivers before format 2 did not keep this one: a claim puts it there where it is missing.
+     */
+    bool claimed = which == REDIS_REPORTED && slot->c.in_flight && !slot->before.in_flight;
+    bool same = slot->index_ms[which] == slot->before.index_ms[which] && !claimed;
+    if (same || slot->index_ms[which] == 0)
         return;
     add_number(w, slot->index_ms[which]);
     add_id(w, slot);
