@@ -125,7 +125,7 @@ static enum MHD_Result queue(struct httpd_request *req)
 static void refuse_size(struct httpd_request *req)
 {
     const struct httpd_config *cfg = &req->httpd->cfg;
-    if (cfg->too_large)
+    if (cfg->too_large && !req->httpd->refusing)
         cfg->too_large(req, cfg->arg);
     else
         httpd_problem(req, 413, NULL, "The body may have at most %zu bytes.", cfg->max_body);
@@ -135,7 +135,7 @@ static void refuse_load(struct httpd_request *req)
 {
     const struct httpd_config *cfg = &req->httpd->cfg;
     const struct httpd_header later[] = { { "Retry-After", "1" }, { NULL, NULL } };
-    if (cfg->overloaded)
+    if (cfg->overloaded && !req->httpd->refusing)
         cfg->overloaded(req, cfg->arg);
     else
         httpd_problem(req, 503, later, "Too many bodies are being received.");
@@ -160,7 +160,7 @@ static enum MHD_Result begin(struct httpd_request *req)
     httpd_guard_allow(req->guarded, h->cfg.body_timeout_s * 1000L);
     if (refuse_framing(req))
         return queue(req);
-    if (h->cfg.on_headers)
+    if (h->cfg.on_headers && !h->refusing)
         h->cfg.on_headers(req, h->cfg.arg);
     bool refused = req->response || req->aborted;
     if (!refused && announced != INT64_MAX && (uint64_t)announced > h->cfg.max_body) {
@@ -220,6 +220,8 @@ enum MHD_Result httpd_on_access(void *cls, struct MHD_Connection *connection, co
     httpd_guard_allow(req->guarded, 0);
     if (req->too_large)
         refuse_size(req);
+    else if (h->refusing)
+        httpd_refuse_stopping(req);
     else
         h->cfg.handler(req, h->cfg.arg);
     if (req->parked)
@@ -387,6 +389,11 @@ void httpd_problem(struct httpd_request *req, int status, const struct httpd_hea
     buf_add_json_str(&b, text);
     buf_add_str(&b, "}");
     httpd_reply(req, status, "application/problem+json", buf_str(&b), b.len, headers);
+}
+
+void httpd_refuse_stopping(struct httpd_request *req)
+{
+    httpd_problem(req, 503, NULL, "The server is stopping.");
 }
 
 void httpd_park(struct httpd_request *req)

@@ -65,8 +65,10 @@ uint16_t httpd_port(const struct httpd *h);
 void httpd_quiesce(struct httpd *h);
 /* Requests that have begun and are not answered, parked ones included. */
 size_t httpd_active(const struct httpd *h);
-/* Answers what is parked with 503, ends all connections and frees the server; takes NULL. With
- * threads this must not be called from a handler. Whoever else answers parked requests must have
+/* Answers what is parked with 503, waits for the end of requests that have begun, ends all
+ * connections and frees the server; takes NULL. With threads those requests are handled as ever,
+ * and this must not be called from a handler; without, they get 503 and no hook is called any more,
+ * so that what the hooks work with may be gone. Whoever else answers parked requests must have
  * stopped before. */
 void httpd_stop(struct httpd *h);
 

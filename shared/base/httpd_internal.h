@@ -54,6 +54,7 @@ struct httpd {
     atomic_size_t active;
     atomic_size_t buffered; /* bytes of bodies */
     atomic_bool quiesced;
+    bool refusing;             /* without threads: it stops, and no hook is called any more */
     struct httpd_guard *guard; /* NULL: no time limits */
     struct httpd_peers *peers; /* NULL: no limit for an address */
     atomic_bool resumed;       /* a parked request was answered: libmicrohttpd has work at once */
@@ -64,6 +65,8 @@ void *httpd_on_uri(void *cls, const char *uri, struct MHD_Connection *connection
 enum MHD_Result httpd_on_access(void *cls, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload,
                                 size_t *upload_len, void **con_cls);
+/* 503: nothing is handled any more. */
+void httpd_refuse_stopping(struct httpd_request *req);
 void httpd_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                         enum MHD_RequestTerminationCode how);
 

@@ -183,7 +183,7 @@ static void refuse_parked(struct httpd *h)
         pthread_mutex_unlock(&h->lock);
         if (!req)
             return;
-        httpd_problem(req, 503, NULL, "The server is stopping.");
+        httpd_refuse_stopping(req);
     }
 }
 
@@ -192,6 +192,7 @@ void httpd_stop(struct httpd *h)
     if (!h)
         return;
     httpd_quiesce(h);
+    h->refusing = h->cfg.threads == 0;
     refuse_parked(h);
     const struct clock *clock = clock_system();
     int64_t until = clock_mono_ms(clock) + DRAIN_MS;

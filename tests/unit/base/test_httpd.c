@@ -466,6 +466,31 @@ Test(httpd, runs_on_its_owner_s_loop)
     close(fd);
 }
 
+/* What its handler works with may be gone by then. */
+Test(httpd, without_threads_handles_nothing_while_it_stops)
+{
+    struct parking p = PARKING;
+    struct httpd *h = start(park, &p, 0, 10);
+    int fd = dial(h);
+    put_str(fd, "POST /late HTTP/1.1\r\n" CLOSE "Content-Length: 4\r\n\r\nha");
+    int64_t until = clock_mono_ms(clock_system()) + 5000;
+    while (httpd_active(h) == 0 && clock_mono_ms(clock_system()) < until) {
+        httpd_run(h);
+        clock_sleep_ms(clock_system(), 2);
+    }
+    cr_assert_eq(httpd_active(h), 1);
+    put_str(fd, "lf");
+    pthread_t reader;
+    cr_assert_eq(pthread_create(&reader, NULL, read_in_thread, &fd), 0);
+    httpd_stop(h);
+    void *answer = NULL;
+    pthread_join(reader, &answer);
+    cr_expect_eq(p.count, 0);
+    cr_expect(begins(answer, "HTTP/1.1 503"), "%s", (char *)answer);
+    free(answer);
+    close(fd);
+}
+
 /* ---- addresses ------------------------------------------------------------------------------- */
 
 Test(httpd, says_where_it_listens_and_why_it_cannot)
