@@ -2,12 +2,13 @@
 
 #include "shared/base/backoff.h"
 
-#define BASE_MS   250
-#define CAP_MS    10000
-#define TRY_MS    20000 /* for one try */
-#define LAST_MS   1000  /* before the deadline, in which Retry-After no longer counts */
-#define PAUSE_MS  20    /* at least between two tries: full jitter may give 0 */
-#define ENOUGH_MS 50    /* left for a try to make sense */
+#define BASE_MS       250
+#define CAP_MS        10000
+#define TRY_MS        20000 /* for one try */
+#define TRY_DOUBLINGS 5     /* from a period of a second that is more than TRY_MS */
+#define LAST_MS       1000  /* before the deadline, in which Retry-After no longer counts */
+#define PAUSE_MS      20    /* at least between two tries: full jitter may give 0 */
+#define ENOUGH_MS     50    /* left for a try to make sense */
 
 int64_t delivery_deadline(int64_t now_ms, int64_t seconds)
 {
@@ -16,8 +17,10 @@ int64_t delivery_deadline(int64_t now_ms, int64_t seconds)
 
 int64_t delivery_timeout_ms(const struct delivery *d, int64_t now_ms)
 {
-    int64_t left = d->deadline_ms - now_ms;
-    return left < TRY_MS ? left : TRY_MS;
+    int64_t left = d->deadline_ms - now_ms, most = TRY_MS;
+    if (d->period_ms > 0 && d->failures < TRY_DOUBLINGS && d->period_ms << d->failures < most)
+        most = d->period_ms << d->failures;
+    return left < most ? left : most;
 }
 
 static int64_t pause_ms(unsigned failures)

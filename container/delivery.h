@@ -23,6 +23,10 @@ enum delivery_end {
 struct delivery {
     int64_t deadline_ms; /* monotonic; may be set earlier at any time */
     unsigned failures;
+    /* Between two heartbeats; 0: there are none. On a connection that is dead without saying so, a
+     * try that lasts longer would let the job count as silent: the first lasts as long, each one
+     * after it twice as long, since a slow network needs that. */
+    int64_t period_ms;
 };
 
 /* The deadline that is `seconds` from now; 0: none, it is tried until the receiver refuses the

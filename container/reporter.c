@@ -387,7 +387,7 @@ void reporter_deliver(struct reporter *r, const struct report *report, int64_t d
     r->report.body = mem_dup_len(report->body, report->len);
     r->reporting = true;
     r->report_due_ms = now_ms(r);
-    r->delivery = (struct delivery){ .deadline_ms = deadline_ms };
+    r->delivery = (struct delivery){ .deadline_ms = deadline_ms, .period_ms = r->beats.period_ms };
     r->end = DELIVERY_PENDING;
     if (r->input.state == INPUT_PENDING)
         input_ends(r, INPUT_UNAVAILABLE);

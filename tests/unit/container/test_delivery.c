@@ -119,3 +119,18 @@ Test(delivery, without_a_deadline_it_goes_on_until_the_token_is_refused)
     cr_assert_eq(delivery_next(&d, &expired, now_ms, &due_ms), DELIVERY_REFUSED);
     cr_assert_eq(delivery_deadline(1000, 7), 8000);
 }
+
+/* A dead connection must not make the job silent. */
+Test(delivery, the_first_tries_last_no_longer_than_a_heartbeat)
+{
+    static const int64_t limits[] = { 5000, 10000, 20000, 20000, 20000, 20000, 20000 };
+    const struct reply lost = { .answer = ANSWER_LATER, .retry_after_ms = -1 };
+    int64_t now_ms = 1000, due_ms = 0;
+    struct delivery d = { .deadline_ms = delivery_deadline(now_ms, 0), .period_ms = 5000 };
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        cr_assert_eq(delivery_timeout_ms(&d, now_ms), limits[i], "try %zu", i);
+        cr_assert_eq(delivery_next(&d, &lost, now_ms, &due_ms), DELIVERY_PENDING);
+    }
+    d = (struct delivery){ .deadline_ms = now_ms + 700, .period_ms = 5000 };
+    cr_assert_eq(delivery_timeout_ms(&d, now_ms), 700, "nor past the deadline");
+}

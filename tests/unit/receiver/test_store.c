@@ -443,7 +443,7 @@ BOTH(a_thousand_jobs_fall_silent_at_once)
     struct store_op **all = mem_array(JOBS, sizeof(*all));
     char ids[JOBS][8];
     for (int i = 0; i < JOBS; i++) {
-        snprintf(ids[i], sizeof(ids[i]), "A%02d%c=", i / 26, 'a' + i % 26);
+        snprintf(ids[i], sizeof(ids[i]), "%c%c%c=", 'A' + i % 13, 'a' + i / 13 % 10, 'k' + i / 130);
         ops[i] = make(STORE_REGISTER, ids[i], CALLBACK_BY_LAUNCHER, "{}");
         all[i] = &ops[i];
     }
