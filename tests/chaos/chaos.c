@@ -24,6 +24,7 @@
 #define AGAIN_MS    300
 #define END_MS      300000 /* for the first workflow, once it is calm; the others wait meanwhile */
 #define SETTLE_MS   60000
+#define DELIVER_MS  120000
 #define PAUSE_MS    200
 #define REPEAT      15 /* percent of posts that are sent again */
 #define REPEAT_MS   4000
@@ -111,13 +112,22 @@ static int perform(struct storm *s, struct act *act, int64_t now_ms, struct erro
     return planted && rc > 0 && p->id_count == 1 ? plant_after(s->plant, &s->cast, p, err) : 0;
 }
 
-/* It is calm: everything is up, and no order is left. */
+/* It is calm: everything is up (local-aws may be about to end on the last full disk), and no order
+ * is left. */
 static int calm(struct storm *s, struct error *err)
 {
-    auto_answer struct api_answer a = { 0 };
+    int64_t until = clock_mono_ms(clock_system()) + SETTLE_MS;
     if (cast_calm(&s->cast, err) < 0)
         return -1;
-    return api_send(s->cast.local, "DELETE", "/_local/faults", NULL, NULL, &a, err);
+    for (;;) {
+        auto_answer struct api_answer a = { 0 };
+        int rc = api_send(s->cast.local, "DELETE", "/_local/faults", NULL, NULL, &a, err);
+        if (rc == 0 || clock_mono_ms(clock_system()) >= until)
+            return rc;
+        if (cast_tend(&s->cast, err) < 0)
+            return -1;
+        clock_sleep_ms(clock_system(), PAUSE_MS);
+    }
 }
 
 static int blow(struct storm *s, int64_t duration_ms, struct error *err)
@@ -168,13 +178,34 @@ static void settle(struct storm *s)
     }
 }
 
+static int get_metrics(struct storm *s, size_t receiver, struct api_answer *a, struct error *err)
+{
+    struct api *ops = api_new(cast_ops_url(&s->cast, receiver), err);
+    int rc = ops ? api_send(ops, "GET", "/metrics", NULL, NULL, a, err) : -1;
+    api_free(ops);
+    return rc;
+}
+
+/* Waits until the receivers, which share what they have, deliver nothing any more: a report that
+ * was refused long enough is tried again a minute later. */
+static void await_deliveries(struct storm *s)
+{
+    int64_t until = clock_mono_ms(clock_system()) + DELIVER_MS;
+    for (bool waits = true; waits && clock_mono_ms(clock_system()) < until;) {
+        auto_answer struct api_answer a = { 0 };
+        struct error err = { 0 };
+        waits = get_metrics(s, 0, &a, &err) < 0 ||
+                !strstr(a.text, "callback_receiver_callbacks{state=\"accepted\"} 0\n");
+        if (waits)
+            clock_sleep_ms(clock_system(), PAUSE_MS);
+    }
+}
+
 static int save_metrics(struct storm *s, struct error *err)
 {
     for (size_t i = 0; i < CAST_RECEIVERS; i++) {
         auto_answer struct api_answer a = { 0 };
-        struct api *ops = api_new(cast_ops_url(&s->cast, i), err);
-        int rc = ops ? api_send(ops, "GET", "/metrics", NULL, NULL, &a, err) : -1;
-        api_free(ops);
+        int rc = get_metrics(s, i, &a, err);
         auto_free char *path = mem_printf("%s/metrics-%zu.txt", s->folder, i);
         FILE *f = rc == 0 ? fopen(path, "w") : NULL;
         if (f)
@@ -202,6 +233,7 @@ static int collect(struct storm *s, struct error *err)
     if (rc < 0)
         return rc;
     settle(s);
+    await_deliveries(s);
     return save_metrics(s, err);
 }
 
