@@ -122,6 +122,8 @@ static int calm(struct storm *s, struct error *err)
     for (;;) {
         auto_answer struct api_answer a = { 0 };
         int rc = api_send(s->cast.local, "DELETE", "/_local/faults", NULL, NULL, &a, err);
+        if (rc == 0 && a.status == 503) /* it is stopping */
+            rc = error_set(err, ERR_UNAVAILABLE, a.status, "DELETE /_local/faults: %s", a.text);
         if (rc == 0 || clock_mono_ms(clock_system()) >= until)
             return rc;
         if (cast_tend(&s->cast, err) < 0)
@@ -167,7 +169,8 @@ static void settle(struct storm *s)
     while (running && clock_mono_ms(clock_system()) < until) {
         auto_answer struct api_answer a = { 0 };
         struct error err = { 0 };
-        running = api_send(s->cast.local, "GET", "/_local/tasks", NULL, NULL, &a, &err) < 0;
+        running = api_send(s->cast.local, "GET", "/_local/tasks", NULL, NULL, &a, &err) < 0 ||
+                  a.status != 200;
         struct json_object *tasks = json_get_arr(a.json, "tasks");
         for (size_t i = 0; tasks && i < json_object_array_length(tasks); i++) {
             const char *status = json_get_str(json_object_array_get_idx(tasks, i), "lastStatus");

@@ -159,13 +159,14 @@ void weather_print(const struct weather *w)
            nets[RELAY_RESET]);
 }
 
-/* An order that finds local-aws down is no order. */
+/* An order that finds local-aws down, or about to end, is no order. */
 static int order(const struct gust *g, struct cast *c, FILE *orders, struct error *err)
 {
     auto_answer struct api_answer a = { 0 };
     struct error away = { 0 };
     if (c->down[CAST_LOCAL_AWS] ||
-        api_send(c->local, "POST", "/_local/faults", NULL, g->fault, &a, &away) < 0)
+        api_send(c->local, "POST", "/_local/faults", NULL, g->fault, &a, &away) < 0 ||
+        a.status == 503)
         return 0;
     if (a.status != 201)
         return error_set(err, ERR_PROTOCOL, a.status, "%s: %d %s", g->fault, a.status, a.text);
