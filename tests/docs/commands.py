@@ -176,7 +176,9 @@ class Session:
 
     def job(self, command):
         mark = tempfile.mktemp(dir=self.place.dir)
-        wrapped = (f'PATH={self.place.root}/build/bin:$PATH CURL_HOME={self.place.dir}; export PATH CURL_HOME\n'
+        # A workflow stops the task whose failure it has been told: not before its exit status is written.
+        wrapped = (f"trap '' TERM\n"
+                   f'PATH={self.place.root}/build/bin:$PATH CURL_HOME={self.place.dir}; export PATH CURL_HOME\n'
                    f'{{ {command}\n}} >{mark}.out 2>&1; echo $? >{mark}.part; mv {mark}.part {mark}')
         self.place.post({'pattern': 'callback', 'input': INPUT, 'task': {'command': ['sh', '-c', wrapped]}})
         wait_for(f'the job of: {command}', lambda: os.path.exists(mark))
