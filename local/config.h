@@ -9,7 +9,9 @@
  *         "environment":{"K":"V"}, "version":"1", "aliases":{"live":"1"}, "timeoutSeconds":60,
  *         "memoryMegabytes":512, "maxConcurrency":10,
  *         "durable":{"executionTimeoutSeconds":86400, "retentionDays":14,
- *              "retry":{"firstDelaySeconds":1, "maxDelaySeconds":60, "maxAttempts":0}}}},
+ *              "retry":{"firstDelaySeconds":1, "maxDelaySeconds":60, "maxAttempts":0}},
+ *         "async":{"maximumRetryAttempts":2, "maximumEventAgeInSeconds":21600,
+ *              "onFailure":"NAME"}}},
  *    "functionDefaults":{...},
  *    "cluster":"local", "maxTasks":1000,
  *    "taskDefinitions":{"FAMILY":{"revision":1, "containers":[{"name":"NAME", "image":"IMAGE",
@@ -19,9 +21,10 @@
  *
  * A function has a "command", or "runtimeApi":"HOST:PORT" where its runtimes attach from outside
  * (local/aws/attach.h); it is durable where it has "durable" (maybe {}). "retentionSeconds" in
- * place of "retentionDays" is for tests. What "functionDefaults" says holds for every function that
- * does not say otherwise; environments are put together; a member that is null takes a default
- * away.
+ * place of "retentionDays" is for tests. "async" belongs to one that is not durable: its members
+ * are those of Lambda's PutFunctionEventInvokeConfig, and no chain of "onFailure" comes back to
+ * where it began. What "functionDefaults" says holds for every function that does not say
+ * otherwise; environments are put together; a member that is null takes a default away.
  *
  * "events": a function that is not durable gets the events "ECS Task State Change" of tasks whose
  * lastStatus is one of "ecs", and "Durable Execution Status Change" of executions whose status is
@@ -48,6 +51,13 @@ struct config_alias {
     char *version; /* the function's version or $LATEST */
 };
 
+/* Of asynchronous invocations of a plain function. */
+struct config_async {
+    unsigned max_retries; /* after a try that failed */
+    int64_t max_age_s;
+    char *on_failure; /* the plain function that is told of those that are given up; NULL: none */
+};
+
 /* Of invocations that failed: the delay doubles from the first up to the longest. */
 struct config_retry {
     int64_t first_delay_s, max_delay_s;
@@ -70,6 +80,7 @@ struct config_function {
     int64_t execution_timeout_s; /* of durable functions */
     int64_t retention_s;
     struct config_retry retry;
+    struct config_async async; /* of others */
 };
 
 struct config_container {

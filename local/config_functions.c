@@ -93,6 +93,59 @@ static int read_durable(struct config_function *f, struct json_object *o, const 
     return 0;
 }
 
+static int read_async(struct config_function *f, struct json_object *o, const char *at,
+                      struct error *err)
+{
+    static const char *const known[] = { "maximumRetryAttempts", "maximumEventAgeInSeconds",
+                                         "onFailure", NULL };
+    struct json_object *async = NULL;
+    int64_t retries = 2;
+    f->async.max_age_s = 21600;
+    if (json_field_obj(o, at, "async", &async, err) < 0)
+        return -1;
+    auto_free char *here = config_below(at, "async");
+    if (async && f->durable)
+        return error_set(err, ERR_INVALID, 0,
+                         "%s: belongs to a function that is not durable: leave one out", here);
+    if (async && (json_field_known(async, here, known, err) < 0 ||
+                  json_field_int(async, here, "maximumRetryAttempts", 0, 2, &retries, err) < 0 ||
+                  json_field_int(async, here, "maximumEventAgeInSeconds", 60, 21600,
+                                 &f->async.max_age_s, err) < 0 ||
+                  config_str(async, here, "onFailure", &f->async.on_failure, err) < 0))
+        return -1;
+    f->async.max_retries = (unsigned)retries;
+    return 0;
+}
+
+/* The function that is told of what `f` gives up is there, and what that one gives up in its turn
+ * does not come back. */
+static int check_on_failure(const struct config *c, const struct config_function *f,
+                            struct error *err)
+{
+    const struct config_function *to = f;
+    for (size_t i = 0; to && to->async.on_failure; i++) {
+        const char *name = to->async.on_failure;
+        to = config_function(c, name);
+        if (i == 0 && !to)
+            return error_set(err, ERR_INVALID, 0,
+                             "/functions/%s/async/onFailure: there is no function %s", f->name,
+                             name);
+        if (i == 0 && to->durable)
+            return error_set(err, ERR_INVALID, 0,
+                             "/functions/%s/async/onFailure: %s is a durable function: name a "
+                             "plain one, which may start it",
+                             f->name, name);
+        if (to == f)
+            return error_set(err, ERR_INVALID, 0,
+                             "/functions/%s/async/onFailure: what %s gives up would come back to "
+                             "it without end",
+                             f->name, f->name);
+        if (i == c->function_count)
+            break; /* it turns in a circle that others are in */
+    }
+    return 0;
+}
+
 /* A process of its own, or the address where runtimes attach. */
 static int read_runtime(struct config_function *f, struct json_object *o, const char *at,
                         struct error *err)
@@ -119,10 +172,10 @@ static int read_runtime(struct config_function *f, struct json_object *o, const 
 static int read_function(struct config_function *f, const char *name, struct json_object *o,
                          const char *at, struct error *err)
 {
-    static const char *const known[] = {
-        "command",        "runtimeApi",      "handler",        "environment", "version", "aliases",
-        "timeoutSeconds", "memoryMegabytes", "maxConcurrency", "durable",     NULL
-    };
+    static const char *const known[] = { "command",        "runtimeApi",      "handler",
+                                         "environment",    "version",         "aliases",
+                                         "timeoutSeconds", "memoryMegabytes", "maxConcurrency",
+                                         "durable",        "async",           NULL };
     int64_t concurrency = 10;
     f->name = mem_dup(name);
     f->version = mem_dup("1");
@@ -138,7 +191,9 @@ static int read_function(struct config_function *f, const char *name, struct jso
     f->max_concurrency = (unsigned)concurrency;
     if (!config_is_digits(f->version))
         return error_set(err, ERR_INVALID, 0, "%s/version: must be a number in a string", at);
-    return read_aliases(f, o, at, err) < 0 ? -1 : read_durable(f, o, at, err);
+    if (read_aliases(f, o, at, err) < 0 || read_durable(f, o, at, err) < 0)
+        return -1;
+    return read_async(f, o, at, err);
 }
 
 /* Adds what `own` does not say, down into its objects: an environment is both together, its own
@@ -184,6 +239,9 @@ int config_read_functions(struct config *c, struct json_object *root, struct err
         if (read_function(&c->functions[c->function_count++], key, o, at, err) < 0)
             return -1;
     }
+    for (size_t i = 0; i < c->function_count; i++)
+        if (check_on_failure(c, &c->functions[i], err) < 0)
+            return -1;
     return 0;
 }
 
@@ -200,4 +258,5 @@ void config_release_function(struct config_function *f)
     free(f->version);
     free(f->runtime_api);
     free(f->handler);
+    free(f->async.on_failure);
 }

@@ -178,7 +178,10 @@ struct invocation *function_invoke(struct function *f, const struct invocation_c
     i->trace = mem_dup(context->trace);
     i->tenant = mem_dup(context->tenant);
     i->execution_arn = mem_dup(context->execution_arn);
-    random_uuid(i->request_id);
+    if (context->request_id)
+        snprintf(i->request_id, sizeof(i->request_id), "%s", context->request_id);
+    else
+        random_uuid(i->request_id);
     buf_init(&i->event, MAX_EVENT);
     i->goes_on = context->goes_on;
     enqueue(i);

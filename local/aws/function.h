@@ -51,6 +51,7 @@ const struct local *function_local(const struct function *f);
 /* What the function is told beside the event; all copied. */
 struct invocation_context {
     const char *version;       /* goes into the ARN */
+    const char *request_id;    /* NULL: a new one */
     const char *trace;         /* X-Ray header, or NULL */
     const char *tenant;        /* of tenant isolation, or NULL */
     const char *execution_arn; /* of a durable one, or NULL */

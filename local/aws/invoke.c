@@ -200,28 +200,36 @@ static void answer_event(struct aws_request *r, const struct call *c)
 static void call_plain(struct lambda *l, struct aws_request *r, const struct call *c)
 {
     struct error err;
-    struct plain_caller *caller = NULL;
     const struct lambda_request req = { .function = c->target.config->name,
                                         .version = c->target.version,
+                                        .request_id = r->request_id,
                                         .payload = r->body_len ? r->body : "{}",
                                         .len = r->body_len ? r->body_len : 2,
                                         .trace = httpd_header(r->http, "X-Amzn-Trace-Id"),
                                         .tenant = c->tenant };
-    if (c->type == REQUEST_RESPONSE) {
-        caller = mem_alloc(sizeof(*caller));
-        *caller =
-            (struct plain_caller){ .request = r, .version = c->target.version, .tail = c->tail };
-    }
-    int rc =
-        caller ? lambda_call(l, &req, on_plain_done, caller, &err) : async_invoke(l, &req, &err);
-    if (rc < 0) {
-        free(caller);
-        answer_throttled(r);
-    } else if (caller) {
+    struct plain_caller *caller = mem_alloc(sizeof(*caller));
+    *caller = (struct plain_caller){ .request = r, .version = c->target.version, .tail = c->tail };
+    if (lambda_call(l, &req, on_plain_done, caller, &err) == 0) {
         aws_park(r);
-    } else {
-        answer_event(r, c);
+        return;
     }
+    free(caller);
+    answer_throttled(r);
+}
+
+static void call_event(struct lambda *l, struct aws_request *r, const struct call *c)
+{
+    const struct async_request req = { .function = c->target.config->name,
+                                       .version = c->target.version,
+                                       .request_id = r->request_id,
+                                       .payload = r->body_len ? r->body : "{}",
+                                       .len = r->body_len ? r->body_len : 2,
+                                       .trace = httpd_header(r->http, "X-Amzn-Trace-Id"),
+                                       .tenant = c->tenant };
+    if (async_invoke(l->async, &req))
+        answer_event(r, c);
+    else
+        answer_throttled(r);
 }
 
 static void run_plain(struct lambda *l, struct aws_request *r, const struct call *c)
@@ -231,6 +239,8 @@ static void run_plain(struct lambda *l, struct aws_request *r, const struct call
                   "The function is not durable: it has no execution to be named.");
     else if (c->type == DRY_RUN)
         aws_reply(r, 204, NULL, NULL, 0, NULL);
+    else if (c->type == EVENT)
+        call_event(l, r, c);
     else
         call_plain(l, r, c);
 }

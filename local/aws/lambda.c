@@ -91,6 +91,7 @@ int lambda_call(struct lambda *l, const struct lambda_request *req, lambda_done_
                                                 .arg = c };
     auto_free char *own = req->trace ? NULL : start_new_trace(lambda_now_ms(l));
     const struct invocation_context context = { .version = req->version ? req->version : "$LATEST",
+                                                .request_id = req->request_id,
                                                 .trace = own ? own : req->trace,
                                                 .tenant = req->tenant };
     function_invoke(f, &context, &handler);
@@ -174,6 +175,7 @@ static void load(struct lambda *l)
         execution_free(e);
     }
     chained_resume(l);
+    async_resume(l->async);
     store_commit(l->local->store);
     if (list.count > 0)
         log_info(l->local->log, log_event("executions_resumed"),
@@ -213,7 +215,7 @@ static void release(struct lambda *l)
     for (size_t i = 0; i < l->function_count; i++)
         function_free(l->functions[i]);
     chained_free(l);
-    async_free(l);
+    async_free(l->async);
     map_each(&l->running, forget, l);
     loop_cancel(l->local->loop, l->settle);
     loop_cancel(l->local->loop, l->purge);
@@ -233,7 +235,7 @@ static void set_timer(void *value, void *arg)
 void lambda_time_changed(struct lambda *l)
 {
     map_each(&l->running, set_timer, l);
-    async_time_changed(l);
+    async_time_changed(l->async);
     loop_cancel(l->local->loop, l->purge);
     l->purge = loop_after(l->local->loop, 0, on_purge, l);
 }
@@ -245,6 +247,10 @@ struct lambda *lambda_new(const struct local *local, struct error *err)
     l->store = execution_store_new(local->store, err);
     if (!l->store) {
         free(l);
+        return NULL;
+    }
+    if (!(l->async = async_new(l, err))) {
+        release(l);
         return NULL;
     }
     size_t count = local->config->function_count;
@@ -295,7 +301,6 @@ void lambda_free(struct lambda *l)
 {
     if (!l)
         return;
-    l->stopping = true;
     end_calls(l);
     release(l);
 }

@@ -27,8 +27,9 @@ typedef void lambda_done_fn(void *arg, const struct lambda_outcome *outcome);
 
 /* All copied. */
 struct lambda_request {
-    const char *function; /* its name */
-    const char *version;  /* NULL: $LATEST */
+    const char *function;   /* its name */
+    const char *version;    /* NULL: $LATEST */
+    const char *request_id; /* NULL: a new one */
     const char *payload;
     size_t len;
     const char *trace;  /* X-Ray header; NULL: a new one */

@@ -10,7 +10,7 @@
 
 struct plain_call;
 struct chained_call;
-struct async_call;
+struct async;
 
 #define PAGE_BYTES (5U << 20) /* of operations or events in one answer */
 
@@ -27,8 +27,7 @@ struct lambda {
     struct loop_timer *purge;
     struct plain_call *plain;     /* plain invocations that are not done (lambda.c) */
     struct chained_call *chained; /* the same of chained invokes (chained.c) */
-    struct async_call *async;     /* asynchronous ones, tried again or not (async.c) */
-    bool stopping;                /* lambda_free is under way */
+    struct async *async;          /* asynchronous ones (async.c) */
 };
 
 static inline int64_t lambda_now_ms(const struct lambda *l)

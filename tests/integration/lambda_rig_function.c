@@ -243,19 +243,21 @@ static int run(struct function *f, struct buf *out, struct error *err)
     return run_trouble(f, mode, out, err);
 }
 
-/* The event itself, after a while or never. */
-/* A byte for each invocation. */
-static void note(const char *path)
+/* A line for each invocation: its request id and event. */
+static void note(const char *path, const struct lambda_invocation *inv)
 {
     auto_close int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
-    if (fd >= 0 && write(fd, "x", 1) < 0)
+    auto_free char *line = mem_printf("%s %s\n", inv->request_id, inv->payload);
+    if (fd >= 0 && write(fd, line, strlen(line)) < 0)
         perror(path);
 }
 
+/* The event itself, after a while or never. */
 static int run_plain(struct json_object *event, const struct lambda_invocation *inv,
                      struct buf *out)
 {
-    note(json_get_str(event, "note"));
+    const char *path = json_get_str(event, "note");
+    note(path ? path : getenv("LAMBDA_RIG_NOTE"), inv);
     for (int64_t i = 1; i <= json_get_int(event, "print", 0); i++)
         fprintf(stderr, "line %lld\n", (long long)i);
     if (json_get(event, "exit"))

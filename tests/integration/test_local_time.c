@@ -1,9 +1,5 @@
 /* Time that runs faster, or jumps: waits, timeouts, heartbeats and retention follow it. */
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "tests/integration/lambda_rig.h"
 
@@ -50,91 +46,6 @@ Test(local_time, a_jump_ends_what_waits, .timeout = 60)
     /* The execution's own limit, a day, comes before the week is over. */
     cr_assert_eq(order(&r, "{\"advanceSeconds\":86400}"), 200);
     expect_end(&r, week, "TIMED_OUT");
-    lambda_rig_stop(&r);
-}
-
-/* ---- asynchronous calls of plain functions ----------------------------------------------------
- */
-
-static void call_async(struct lambda_rig *r, const char *payload)
-{
-    struct error err;
-    auto_response struct http_response resp = { 0 };
-    const struct http_header headers[] = { { "X-Amz-Invocation-Type", "Event" }, { NULL, NULL } };
-    const struct aws_call call = { .service = AWS_LAMBDA,
-                                   .method = "POST",
-                                   .path = "/2015-03-31/functions/p/invocations",
-                                   .headers = headers,
-                                   .body = payload,
-                                   .body_len = strlen(payload) };
-    cr_assert_eq(aws_send(r->aws, &call, &resp, &err), 0, "%s", err.msg);
-    cr_assert_eq(resp.status, 202);
-}
-
-/* As often as the file has bytes; waits until it is `calls`. */
-static void expect_calls(const char *path, int64_t calls)
-{
-    struct stat st = { 0 };
-    for (int i = 0; i < 3000 && (stat(path, &st) < 0 || st.st_size < calls); i++)
-        clock_sleep_ms(clock_system(), 10);
-    cr_assert_eq(st.st_size, calls, "%s: %lld calls", path, (long long)st.st_size);
-}
-
-/* Until its process has ended: what it came to is known. */
-static void expect_crash(struct lambda_rig *r)
-{
-    int pid = 1;
-    int64_t ignored;
-    for (int i = 0; i < 3000 && lambda_rig_processes(r, "p", &pid, &ignored) > 0; i++)
-        clock_sleep_ms(clock_system(), 10);
-    cr_assert_eq(pid, 0);
-}
-
-static void expect_logged(struct lambda_rig *r, const char *event)
-{
-    auto_free char *path = mem_printf("%s/local-aws.log", r->dir);
-    bool found = false;
-    for (int i = 0; i < 3000 && !found; i++) {
-        char line[8192];
-        FILE *f = fopen(path, "r");
-        while (f && !found && fgets(line, sizeof(line), f))
-            found = strstr(line, event) != NULL;
-        if (f)
-            fclose(f);
-        if (!found)
-            clock_sleep_ms(clock_system(), 10);
-    }
-    cr_assert(found, "%s is not in the log", event);
-}
-
-Test(local_time, an_asynchronous_call_that_fails_is_made_three_times, .timeout = 120)
-{
-    struct lambda_rig r;
-    lambda_rig_start(&r, NULL);
-    auto_free char *bad = mem_printf("%s/bad", r.dir);
-    auto_free char *good = mem_printf("%s/good", r.dir);
-    auto_free char *fails = mem_printf("{\"note\":\"%s\",\"exit\":true}", bad);
-    auto_free char *works = mem_printf("{\"note\":\"%s\"}", good);
-    call_async(&r, fails);
-    expect_calls(bad, 1);
-    expect_crash(&r);
-    cr_assert_eq(order(&r, "{\"advanceSeconds\":61}"), 200);
-    expect_calls(bad, 2);
-    expect_crash(&r);
-    cr_assert_eq(order(&r, "{\"advanceSeconds\":61}"), 200);
-    call_async(&r, works); /* what was due would have come first */
-    expect_calls(good, 1);
-    expect_calls(bad, 2);
-    cr_assert_eq(order(&r, "{\"advanceSeconds\":60}"), 200);
-    expect_calls(bad, 3);
-    expect_calls(good, 1);
-    expect_logged(&r, "async_given_up");
-    cr_assert_eq(order(&r, "{\"advanceSeconds\":86400}"), 200);
-    call_async(&r, works);
-    expect_calls(good, 2);
-    expect_calls(bad, 3);
-    call_async(&r, fails); /* it ends with a call that waits for its next try */
-    expect_calls(bad, 4);
     lambda_rig_stop(&r);
 }
 

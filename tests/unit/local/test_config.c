@@ -15,7 +15,9 @@ Test(config, reads_everything_and_fills_in_defaults)
         "\"functions\":{\"launcher\":{\"command\":[\"/bin/x\",\"workflow\"],\"environment\":{\"A\":"
         "\"b=c\"},"
         "\"version\":\"7\",\"aliases\":{\"live\":\"7\",\"next\":\"$LATEST\"},\"durable\":{}},"
-        "\"api\":{\"command\":[\"/bin/x\"],\"timeoutSeconds\":30,\"maxConcurrency\":4}},"
+        "\"api\":{\"command\":[\"/bin/x\"],\"timeoutSeconds\":30,\"maxConcurrency\":4,"
+        "\"async\":{\"maximumRetryAttempts\":0,\"maximumEventAgeInSeconds\":60,"
+        "\"onFailure\":\"told\"}},\"told\":{\"command\":[\"/bin/x\"]}},"
         "\"taskDefinitions\":{\"job\":{\"containers\":[{\"name\":\"job\",\"entryPoint\":[\"/c\","
         "\"--\"]}]}},"
         "\"httpApi\":[{\"path\":\"/workflows\",\"function\":\"api\"},{\"path\":\"/v1\",\"proxy\":"
@@ -40,6 +42,12 @@ Test(config, reads_everything_and_fills_in_defaults)
     cr_assert_str_eq(f->version, "7");
     cr_assert_eq(f->alias_count, 2);
     cr_assert_not(config_function(c, "api")->durable);
+    cr_assert_eq(config_function(c, "api")->async.max_retries, 0);
+    cr_assert_eq(config_function(c, "api")->async.max_age_s, 60);
+    cr_assert_str_eq(config_function(c, "api")->async.on_failure, "told");
+    cr_assert_eq(config_function(c, "told")->async.max_retries, 2);
+    cr_assert_eq(config_function(c, "told")->async.max_age_s, 21600);
+    cr_assert_null(config_function(c, "told")->async.on_failure);
     cr_assert_null(config_function(c, "none"));
     const struct config_task_definition *t = config_task_definition(c, "job");
     cr_assert_eq(t->revision, 1);
@@ -114,6 +122,25 @@ static const struct {
       "/functions/f/durable: " },
     { FUNCTION("\"command\":[\"x\"],\"durable\":{\"retry\":{\"times\":1}}"),
       "/functions/f/durable/retry/times: " },
+    { FUNCTION("\"command\":[\"x\"],\"async\":{\"maximumRetryAttempts\":3}"),
+      "/functions/f/async/maximumRetryAttempts: " },
+    { FUNCTION("\"command\":[\"x\"],\"async\":{\"maximumEventAgeInSeconds\":59}"),
+      "/functions/f/async/maximumEventAgeInSeconds: " },
+    { FUNCTION("\"command\":[\"x\"],\"async\":{\"onSuccess\":\"g\"}"),
+      "/functions/f/async/onSuccess: " },
+    { FUNCTION("\"command\":[\"x\"],\"durable\":{},\"async\":{}"),
+      "/functions/f/async: belongs to a function that is not durable" },
+    { FUNCTION("\"command\":[\"x\"],\"async\":{\"onFailure\":\"g\"}"),
+      "/functions/f/async/onFailure: there is no function g" },
+    { FUNCTION("\"command\":[\"x\"],\"async\":{\"onFailure\":\"f\"}"),
+      "/functions/f/async/onFailure: what f gives up would come back" },
+    { WITH("\"functions\":{\"f\":{\"command\":[\"x\"],\"async\":{\"onFailure\":\"g\"}},"
+           "\"g\":{\"command\":[\"x\"],\"durable\":{}}}"),
+      "/functions/f/async/onFailure: g is a durable function" },
+    { WITH("\"functions\":{\"e\":{\"command\":[\"x\"],\"async\":{\"onFailure\":\"f\"}},"
+           "\"f\":{\"command\":[\"x\"],\"async\":{\"onFailure\":\"g\"}},"
+           "\"g\":{\"command\":[\"x\"],\"async\":{\"onFailure\":\"f\"}}}"),
+      "/functions/f/async/onFailure: what f gives up would come back" },
     { WITH("\"functionDefaults\":[]"), "/functionDefaults: " },
     { WITH("\"functionDefaults\":{\"durable\":{\"x\":1}},\"functions\":{\"f\":{\"command\":"
            "[\"x\"]}}"),
