@@ -43,9 +43,18 @@ struct run {
         size_t ends_then;
     } pace;
     bool stopping; /* no branch is to be taken any more */
+    bool starving; /* branches are ready, and no thread is to be had */
     struct worker *dead;
     struct waiting waiting; /* the suspended ones */
     size_t seen_moves;
+    /* batches in each other's branches, see stay() */
+    struct run *up;     /* whose thread this batch's caller is; NULL: none that may wait */
+    struct run *idlers; /* the batches in branches of this one that stay */
+    size_t idle;
+    bool staying;
+    bool recalled; /* it is to suspend once there is nothing else to do */
+    struct run *prev;
+    struct run *next;
 };
 
 struct worker {
@@ -96,9 +105,11 @@ static size_t take(struct run *r)
     return i;
 }
 
-static void run_taken(struct run *r, size_t i)
+/* `home`: whose thread this is, if it has nothing else to do. */
+static void run_taken(struct run *r, size_t i, struct run *home)
 {
     struct branch *b = &r->branch[i];
+    b->strand.home = home;
     monitor_unlock(&r->x->monitor);
     branch_run(b, &r->inside, false);
     monitor_lock(&r->x->monitor);
@@ -116,7 +127,7 @@ static void *work(void *arg)
     struct execution *x = r->x;
     monitor_lock(&x->monitor);
     for (size_t i = w->first; i != NOBODY; i = take(r))
-        run_taken(r, i);
+        run_taken(r, i, r);
     x->threads--;
     r->threads--;
     w->next = r->dead;
@@ -167,14 +178,30 @@ static bool may_spawn(const struct run *r)
     return !r->alone && r->threads < r->pace.limit && r->x->threads < r->x->edge->max_threads;
 }
 
+/* Batches that stay give their threads up for one that has none. */
+static void starve(struct run *r, bool yes)
+{
+    if (r->starving == yes)
+        return;
+    r->starving = yes;
+    if (!yes) {
+        r->x->starving--;
+        return;
+    }
+    r->x->starving++;
+    monitor_changed(&r->x->monitor);
+}
+
 static void dispatch(struct run *r)
 {
+    bool refused = false;
     keep_pace(r);
-    while (r->ready.length > 0 && may_spawn(r))
-        if (!spawn(r))
-            break;
+    while (r->ready.length > 0 && !refused && may_spawn(r))
+        refused = !spawn(r);
     if (r->ready.length > 0 && r->running == 0)
-        run_taken(r, take(r));
+        run_taken(r, take(r), r->limit <= 1 ? r->up : NULL);
+    starve(r, r->ready.length > 0 && !r->alone &&
+                  (refused || r->x->threads >= r->x->edge->max_threads));
 }
 
 /* Collects workers that have ended; the monitor is released meanwhile. */
@@ -292,6 +319,19 @@ static void wake(struct run *r)
     }
 }
 
+/* With the monitor held: no branch runs or can, other than those whose own batches stay and have
+ * nothing to do either. */
+static bool quiet(struct run *r)
+{
+    wake(r);
+    if (r->ready.length > 0 || r->done.length > 0 || r->running > r->idle)
+        return false;
+    for (struct run *inner = r->idlers; inner; inner = inner->next)
+        if (!quiet(inner))
+            return false;
+    return true;
+}
+
 /* With the monitor held. INT64_MAX: there is nothing to ask before the invocation's end. */
 static int64_t next_ask(const struct run *r)
 {
@@ -300,14 +340,23 @@ static int64_t next_ask(const struct run *r)
     return deadline_ms && next > deadline_ms - DEADLINE_SPARE_MS ? INT64_MAX : next;
 }
 
+/* One answer is for all batches: who is due by the time that another has asked need not. */
 static enum durable_rc ask(struct run *r, int64_t now_ms, struct durable_error *err)
 {
+    struct execution *x = r->x;
     struct error why = { 0 };
-    enum checkpoint_result result = checkpoint_poll(r->x->checkpoint, &why);
-    DURABLE_TRY(ctx_checkpointed(r->op->ctx, result, &why, err));
-    monitor_lock(&r->x->monitor);
-    waiting_asked(&r->waiting, now_ms);
-    monitor_unlock(&r->x->monitor);
+    monitor_lock(&x->monitor);
+    bool asked = waiting_next_ask(&r->waiting) <= x->asked_ms;
+    monitor_unlock(&x->monitor);
+    if (!asked) {
+        enum checkpoint_result result = checkpoint_poll(x->checkpoint, &why);
+        DURABLE_TRY(ctx_checkpointed(r->op->ctx, result, &why, err));
+    }
+    monitor_lock(&x->monitor);
+    if (!asked && x->asked_ms < now_ms)
+        x->asked_ms = now_ms;
+    waiting_asked(&r->waiting, asked ? x->asked_ms : now_ms);
+    monitor_unlock(&x->monitor);
     return DURABLE_OK;
 }
 
@@ -318,7 +367,8 @@ static enum durable_rc wait_or_ask(struct run *r, struct durable_error *err)
     int64_t now_ms = x->edge->now_ms(x->edge->arg);
     monitor_lock(&x->monitor);
     int64_t next = next_ask(r);
-    bool idle = r->done.length == 0 && !x->ended && journal_moves(x->journal) == r->seen_moves;
+    bool idle =
+        r->done.length == 0 && !x->ended && journal_moves(x->journal) == r->seen_moves && !quiet(r);
     bool full = r->ready.length > 0; /* some wait for a thread, and there is none */
     if (idle && full && r->running > 0)
         monitor_wait(&x->monitor, x->threads < x->edge->max_threads ? PACE_MS : -1);
@@ -327,6 +377,76 @@ static enum durable_rc wait_or_ask(struct run *r, struct durable_error *err)
     bury(r);
     monitor_unlock(&x->monitor);
     return idle && !full && next <= now_ms ? ask(r, now_ms, err) : DURABLE_OK;
+}
+
+/* ---- batches in branches --------------------------------------------------------------------- */
+
+static void begin_stay(struct run *r)
+{
+    r->staying = true;
+    r->prev = NULL;
+    r->next = r->up->idlers;
+    if (r->next)
+        r->next->prev = r;
+    r->up->idlers = r;
+    if (++r->up->idle == r->up->running)
+        monitor_changed(&r->x->monitor);
+}
+
+static void end_stay(struct run *r)
+{
+    if (!r->staying)
+        return;
+    r->staying = false;
+    r->up->idle--;
+    *(r->prev ? &r->prev->next : &r->up->idlers) = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+}
+
+/* With the monitor held: the batches that stay are to suspend. */
+static void recall(struct run *r)
+{
+    if (!r->idlers)
+        return;
+    while (r->idlers) {
+        r->idlers->recalled = true;
+        end_stay(r->idlers);
+    }
+    monitor_changed(&r->x->monitor);
+}
+
+static bool may_stay(const struct run *r)
+{
+    return r->up && !r->recalled && !r->x->starving && !r->x->ended &&
+           !strand_abandoned(r->op->ctx->strand);
+}
+
+/* This batch is in a branch of another one, and none of its own can go on. Suspending it would have
+ * the branch begin anew, with all that it has, for each thing that happens. So while others run it
+ * waits where it is; until it is recalled, because nobody runs any more or threads are short. */
+static enum durable_rc stay(struct run *r, struct durable_error *err)
+{
+    struct execution *x = r->x;
+    int64_t now_ms = x->edge->now_ms(x->edge->arg);
+    int64_t until_ms = 0, left_ms = -1;
+    bool due = false;
+    monitor_lock(&x->monitor);
+    int64_t next = next_ask(r);
+    if (next != INT64_MAX)
+        until_ms = clock_mono_ms(clock_system()) + (next > now_ms ? next - now_ms : 0);
+    begin_stay(r);
+    while (!due && r->staying && may_stay(r) && quiet(r)) {
+        if (until_ms)
+            left_ms = until_ms - clock_mono_ms(clock_system());
+        due = until_ms && left_ms <= 0;
+        if (!due)
+            monitor_wait(&x->monitor, left_ms);
+    }
+    r->recalled = r->recalled || x->starving;
+    end_stay(r);
+    monitor_unlock(&x->monitor);
+    return due ? ask(r, next > now_ms ? next : now_ms, err) : DURABLE_OK;
 }
 
 /* No branch runs or can: unless the last answer has brought what one of them waits for, the batch
@@ -340,12 +460,18 @@ static enum durable_rc suspend(struct run *r, struct durable_error *err)
     if (rc == DURABLE_FATAL)
         return rc;
     monitor_lock(&r->x->monitor);
-    wake(r);
-    bool moved = rc == DURABLE_OK && r->ready.length > 0;
-    if (!moved)
+    bool goes_on = rc == DURABLE_OK && !quiet(r);
+    bool stays = rc == DURABLE_OK && !goes_on && may_stay(r);
+    if (rc == DURABLE_OK && !goes_on && !stays && r->idle > 0) {
+        recall(r);
+        goes_on = true;
+    }
+    if (!goes_on && !stays)
         waiting_await_all(&r->waiting, ctx->strand);
     monitor_unlock(&r->x->monitor);
-    return moved ? DURABLE_OK : ctx_park(ctx);
+    if (stays)
+        return stay(r, err);
+    return goes_on ? DURABLE_OK : ctx_park(ctx);
 }
 
 /* One round of the coordinator. */
@@ -364,7 +490,7 @@ static enum durable_rc go_on(struct run *r, struct durable_error *err)
         wake(r);
         dispatch(r);
     }
-    bool stuck = r->running == 0 && r->ready.length == 0 && r->done.length == 0;
+    bool stuck = quiet(r);
     monitor_unlock(&x->monitor);
     if (gone)
         return execution_ended(x, err) ? (r->op->ctx->latch = DURABLE_FATAL) : ctx_park(r->op->ctx);
@@ -389,6 +515,8 @@ static void join(struct run *r)
 {
     monitor_lock(&r->x->monitor);
     r->stopping = true;
+    starve(r, false);
+    recall(r);
     bury(r);
     while (r->workers > 0) {
         monitor_wait(&r->x->monitor, -1);
@@ -409,7 +537,7 @@ static void cut(struct run *r)
 static void run_init(struct run *r, const struct branch_set *set, struct op *op)
 {
     const struct durable_limit *limit = &set->opts->max_concurrency;
-    *r = (struct run){ .set = set, .op = op, .x = op->ctx->x };
+    *r = (struct run){ .set = set, .op = op, .x = op->ctx->x, .up = op->ctx->strand->home };
     r->limit = limit->set && limit->value < (double)set->count ? (size_t)limit->value : set->count;
     r->pace.limit = FIRST_THREADS;
     r->alone = r->limit <= 1 || r->x->edge->max_threads == 0;
@@ -457,54 +585,5 @@ enum durable_rc branches_run(const struct branch_set *set, struct op *op,
         *out = r.batch;
     else
         durable_batch_free(r.batch);
-    return rc;
-}
-
-/* A branch that is recorded as ended comes to the same end again, or the program has changed. */
-static enum durable_rc rebuild_one(const struct branch_set *set, struct op *op,
-                                   struct durable_ctx *inside, size_t i,
-                                   struct durable_batch *known, struct durable_error *err)
-{
-    struct branch b;
-    bool succeeded = known->item[i].status == DURABLE_ITEM_SUCCEEDED;
-    branch_init(&b, set, i, op);
-    b.started = true;
-    set->name(set, i, b.name);
-    branch_run(&b, inside, true);
-    enum durable_rc rc = b.rc;
-    if (rc == DURABLE_OK || rc == DURABLE_FAILED) {
-        branch_outcome(&b, op->ctx->x, known);
-        rc = b.succeeded == succeeded
-                 ? DURABLE_OK
-                 : ctx_fatal(op->ctx, CHECKPOINT_EXECUTION, err, NON_DETERMINISM_TYPE,
-                             "Non-deterministic execution detected: the branch \"%s\" %s and now "
-                             "it does not",
-                             b.raw, succeeded ? "succeeded" : "failed");
-    } else if (rc == DURABLE_SUSPENDED) {
-        ctx_park(op->ctx);
-    } else {
-        execution_ended(op->ctx->x, err);
-        op->ctx->latch = DURABLE_FATAL;
-    }
-    branch_release(&b);
-    return rc;
-}
-
-enum durable_rc branches_rebuild(const struct branch_set *set, struct op *op,
-                                 struct durable_batch *known, struct durable_error *err)
-{
-    struct durable_ctx inside;
-    enum durable_rc rc = DURABLE_OK;
-    if (known->total > set->count)
-        return ctx_fatal(op->ctx, CHECKPOINT_EXECUTION, err, NON_DETERMINISM_TYPE,
-                         "Non-deterministic execution detected: the batch \"%s\" had %zu branches "
-                         "and now has %zu",
-                         op->raw, known->total, set->count);
-    ctx_init_child(&inside, op, true, false);
-    op->ctx->busy = true;
-    for (size_t i = 0; rc == DURABLE_OK && i < known->total; i++)
-        if (known->item[i].status != DURABLE_ITEM_STARTED)
-            rc = rebuild_one(set, op, &inside, i, known, err);
-    op->ctx->busy = false;
     return rc;
 }

@@ -3,8 +3,11 @@
  * The calling thread coordinates: it begins branches in order, up to the limit of unfinished ones,
  * hands those that can run to threads, evaluates the completion after each end, runs branches again
  * whose awaited operations have moved, asks the service about them while other branches run, and
- * suspends when none does. Where one branch runs at a time, or no thread is to be had, the calling
- * thread runs branches itself. No thread outlives the call. */
+ * suspends when none does. A batch in a branch of another batch suspends only when nobody runs in
+ * that one either, or threads are short: until then its thread waits, since suspending would have
+ * the whole branch, with all of the batch, begin anew for each thing that happens. Where one branch
+ * runs at a time, or no thread is to be had, the calling thread runs branches itself. No thread
+ * outlives the call. */
 #ifndef DURABLE_BRANCHES_H
 #define DURABLE_BRANCHES_H
 

@@ -37,7 +37,9 @@ struct execution {
     /* CHECKPOINT_OK: nothing has ended it. EXECUTION and INVOCATION latch every context. */
     enum checkpoint_result ended;
     struct durable_error why;
-    unsigned threads; /* that run branches */
+    unsigned threads;  /* that run branches */
+    unsigned starving; /* batches that are short of them */
+    int64_t asked_ms;  /* wall clock: when the service was asked last, 0: not yet */
 };
 
 struct durable_ctx {

@@ -342,8 +342,9 @@ enum durable_rc durable_with_retry(struct durable_ctx *ctx, const char *name,
  * points to is read-only for them or locked, and no json_object but the branch's own `in` may be
  * touched (counts of references are not atomic). A branch that waits has no thread; when what it
  * waits for has happened while others still ran, its body starts again and re-lives its records.
- * Where no branch can go on, the batch suspends. With max_concurrency 1 everything runs on the
- * caller's thread.
+ * One whose own batch waits keeps its place and its thread while others run, unless threads are
+ * short. Where no branch can go on, the batch suspends. With max_concurrency 1 everything runs on
+ * the caller's thread.
  *
  * A batch that completes early starts no further branches and abandons those that run: they get
  * DURABLE_SUSPENDED from their next operation, nothing of theirs is recorded any more, and the

@@ -17,9 +17,13 @@ struct awaited {
     size_t branch;
 };
 
+struct run;
+
 struct strand {
     const struct strand *parent; /* that of the batch's caller; NULL for the handler's */
     bool abandoned;              /* nobody wants to know any more */
+    struct run *home;            /* whose thread runs it, which has nothing else to do; NULL: it
+                                    is somebody's who has */
     struct awaited *await;
     size_t count;
     size_t room;

@@ -35,6 +35,7 @@ struct fake {
     size_t no_token_at; /* the checkpoint call whose answer has no token; 0: none */
     size_t page;        /* operations in the event and in a page; 0: all */
     bool silent;        /* answers have no NewExecutionState.Operations */
+    bool tells_all;     /* each answer has all operations, as that to a poll */
     void (*on_checkpoint)(struct fake *f); /* after the updates, before the answer is written */
     enum durable_log_level log_level;
     unsigned max_threads; /* 0: everything on the caller's */
@@ -235,9 +236,8 @@ static inline int fake_checkpoint(void *arg, const char *arn, const char *body, 
     }
     if (f->on_checkpoint)
         f->on_checkpoint(f);
-    /* A poll is told all that there is. */
-    for (size_t i = 1;
-         json_object_array_length(updates) == 0 && i < json_object_array_length(f->ops); i++)
+    bool all = f->tells_all || json_object_array_length(updates) == 0;
+    for (size_t i = 1; all && i < json_object_array_length(f->ops); i++)
         json_object_array_add(touched, json_object_get(json_object_array_get_idx(f->ops, i)));
     *answer = json_object_new_object();
     if (!closed) {
