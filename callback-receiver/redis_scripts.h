@@ -8,7 +8,8 @@
  *     due          sorted set, by ms: when a report is due again; what is claimed, when its lease
  *                  ends. Each accepted report is here, or waits in `work`, or both (claimed)
  *     judge        sorted set, by ms: when silence is judged
- *     expires      sorted set, by ms: when a callback may be forgotten, unless it is accepted
+ *     expires      sorted set, by ms: when a callback may be forgotten, unless it is accepted; at
+ *                  full hours
  *     beat         sorted set, by ms: when a heartbeat to Lambda is due
  *     reported     sorted set, by ms: when the reports came that are not delivered
  *     state:N      sorted set, by ms of creation: the callbacks of each state

@@ -8,6 +8,7 @@
 #include "shared/base/mem.h"
 
 #define TABLE_FIRST 64
+#define HOUR_MS     (3600 * INT64_C(1000))
 
 static void slot_free(struct redis_slot *slot)
 {
@@ -104,12 +105,14 @@ static void send_load(struct redis_slot *slot, struct redis_conn *r)
 
 /* From when on it may be forgotten; what is dead, not before somebody had the time to see it. What
  * is accepted is in this index too, since it comes from it and goes back to it, but stays until it
- * is settled (REDIS_PURGE). */
+ * is settled (REDIS_PURGE). At full hours, the next one: a token that ends a little later than
+ * those before it moves nothing, which would cost more than all else that a report changes here. */
 static int64_t expires_ms(const struct callback *c)
 {
     int64_t over = (c->expires_s + STORE_KEEP_S + 1) * 1000;
     int64_t seen = c->ended_ms + STORE_KEEP_DEAD_S * INT64_C(1000) + 1;
-    return c->state == CALLBACK_DEAD && seen > over ? seen : over;
+    int64_t at = c->state == CALLBACK_DEAD && seen > over ? seen : over;
+    return (at + HOUR_MS - 1) / HOUR_MS * HOUR_MS;
 }
 
 static void index_times(const struct callback *c, int64_t out[REDIS_INDEXES])

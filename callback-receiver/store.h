@@ -43,7 +43,7 @@ enum store_payload {
 
 /* A callback is kept for longer than any of its tokens can live (one that was never seen here may
  * last a day longer than those that were), so that no report finds it forgotten. Dead ones are also
- * kept for so long after their end, so that somebody sees them. */
+ * kept for so long after their end, so that somebody sees them. A store may be an hour late. */
 #define STORE_KEEP_S      (2 * 86400)
 #define STORE_KEEP_DEAD_S (14 * 86400)
 

@@ -203,6 +203,29 @@ REDIS_TEST(what_a_crashed_receiver_had_claimed_is_taken_over_by_the_leader)
     store_close(other);
 }
 
+static long long forgotten_at(int64_t ms)
+{
+    return redis_server_say(&redis, "ZCOUNT " REDIS_PREFIX "expires %lld %lld", (long long)ms,
+                            (long long)ms);
+}
+
+/* The index that all callbacks share is not written again for each token. */
+REDIS_TEST(a_token_that_ends_a_little_later_moves_no_expiry)
+{
+    struct store *s = open_store();
+    static const int64_t later_s[] = { 0, 1, 3599, 3600 };
+    for (size_t i = 0; i < ARRAY_LEN(later_s); i++) {
+        struct store_op op = make(STORE_HEARTBEAT, "QQ==", NULL);
+        op.who.expires_s = EXPIRES + later_s[i];
+        run(s, &op);
+        cr_assert_eq(op.record.expires_s, EXPIRES + later_s[i]);
+        int64_t hours = later_s[i] < 3600 ? 1 : 2;
+        cr_assert_eq(forgotten_at((EXPIRES + STORE_KEEP_S + hours * 3600) * 1000), 1);
+        store_op_release(&op);
+    }
+    store_close(s);
+}
+
 REDIS_TEST(a_lease_that_ends_makes_it_due_again)
 {
     struct store *s = open_store();
