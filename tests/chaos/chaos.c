@@ -18,6 +18,8 @@
 #include "local/stack/folder.h"
 #include "shared/base/clock.h"
 #include "shared/base/opts.h"
+#include "shared/base/signals.h"
+#include "tests/chaos/keeper.h"
 #include "tests/chaos/plant.h"
 #include "tests/chaos/weather.h"
 
@@ -256,9 +258,7 @@ static int check(const char *checker, const char *folder)
 
 static int prepare(struct storm *s, const struct args *a, struct error *err)
 {
-    s->folder = *a->folder ? mem_dup(a->folder) : folder_new("chaos", err);
-    if (!s->folder)
-        return -1;
+    s->folder = mem_dup(a->folder);
     auto_free char *marks = mem_printf("%s/marks", s->folder);
     auto_free char *orders = mem_printf("%s/orders.jsonl", s->folder);
     if ((mkdir(s->folder, 0700) < 0 && errno != EEXIST) || mkdir(marks, 0700) < 0)
@@ -325,11 +325,46 @@ static int run(const struct args *a, int *found, struct error *err)
     return rc;
 }
 
+/* In a process of its own; the exit status. */
+static int storm(void *arg)
+{
+    struct args *a = arg;
+    struct error err = { 0 };
+    int found = 0;
+    signal(SIGPIPE, SIG_IGN);
+    int rc = run(a, &found, &err);
+    if (rc < 0)
+        fprintf(stderr, "chaos: seed %lld: %s\n", (long long)a->seed, err.msg);
+    return rc < 0 || found ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* With the folder made, so that an aborted storm leaves nothing either. The exit status. */
+static int keep(struct args *a)
+{
+    struct error err = { 0 };
+    int status = EXIT_FAILURE, told = 0;
+    if (!*a->folder) {
+        free(a->folder);
+        a->folder = folder_new("chaos", &err);
+    }
+    int rc = a->folder ? keeper_run(storm, a, &status, &told, &err) : -1;
+    if (rc == 0 && told) {
+        fprintf(stderr, "chaos: seed %lld: stopped by %s%s%s\n", (long long)a->seed,
+                signals_name(told), a->keep ? "; everything is kept in " : "",
+                a->keep ? a->folder : "");
+        status = 128 + told;
+        rc = a->keep ? 0 : folder_remove(a->folder, &err);
+    }
+    if (rc < 0)
+        fprintf(stderr, "chaos: %s\n", err.msg);
+    return rc < 0 ? EXIT_FAILURE : status;
+}
+
 int main(int argc, char **argv)
 {
     struct args a;
     struct error err = { 0 };
-    int found = 0;
+    int status = EXIT_FAILURE;
     auto_free char *now = mem_printf("%lld", (long long)(clock_wall_ms(clock_system()) % 1000000));
     const struct opt table[] = {
         { "bin-dir", "BIN_DIR", OPT_STR, &a.bin_dir, "build/bin", 0, 0, "DIR", "of the programs" },
@@ -349,14 +384,13 @@ int main(int argc, char **argv)
                             .table = table,
                             .count = ARRAY_LEN(table) };
     memset(&a, 0, sizeof(a));
-    signal(SIGPIPE, SIG_IGN);
     int rc = opts_load(&o, argc, argv, environ, &err);
-    if (rc >= 0)
-        rc = run(&a, &found, &err);
-    opts_release(&o);
     if (rc == OPTS_DONE)
-        return EXIT_SUCCESS;
-    if (rc < 0)
-        fprintf(stderr, "chaos: seed %lld: %s\n", (long long)a.seed, err.msg);
-    return rc < 0 || found ? EXIT_FAILURE : EXIT_SUCCESS;
+        status = EXIT_SUCCESS;
+    else if (rc < 0)
+        fprintf(stderr, "chaos: %s\n", err.msg);
+    else
+        status = keep(&a);
+    opts_release(&o);
+    return status;
 }
