@@ -121,12 +121,12 @@ int api_handle(const struct lambda_invocation *inv, void *arg, struct buf *respo
         .tools = tools,
         .req = &req,
         .reply = &reply,
-        .deadline_ms = inv->deadline_ms - ANSWER_TIME_MS,
+        .deadline_ms = inv->deadline_ms ? inv->deadline_ms - ANSWER_TIME_MS : INT64_MAX,
     };
     if (workflow_place_from_arn(&c.place, inv->function_arn) < 0)
         return error_set(err, ERR_PROTOCOL, 0, "not the ARN of a function: %.200s",
                          inv->function_arn);
-    int64_t until_ms = began_ms + c.deadline_ms - clock_wall_ms(tools->clock);
+    int64_t until_ms = lambda_call_deadline(tools->clock, inv->deadline_ms, ANSWER_TIME_MS);
     aws_set_deadline(tools->aws, until_ms);
     if (tools->receiver)
         receiver_client_set_deadline(tools->receiver, until_ms);

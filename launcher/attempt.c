@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "launcher/workflow_id.h"
+#include "shared/lambda/runtime.h"
 
 #define HOUR_S    3600
 #define RECORD_MS 3000 /* for the checkpoint behind a step */
@@ -18,9 +19,8 @@ int attempt_step_error(struct durable_error *err, bool again, const char *what,
 
 void attempt_step_begin(const struct durable_step *step, const struct attempt_tools *tools)
 {
-    const struct clock *clock = tools->clock;
-    int64_t left_ms = durable_step_deadline_ms(step) - clock_wall_ms(clock) - RECORD_MS;
-    int64_t deadline_ms = clock_mono_ms(clock) + (left_ms > 1 ? left_ms : 1);
+    int64_t deadline_ms =
+        lambda_call_deadline(tools->clock, durable_step_deadline_ms(step), RECORD_MS);
     aws_set_deadline(tools->aws, deadline_ms);
     receiver_client_set_deadline(tools->receiver, deadline_ms);
 }

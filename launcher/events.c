@@ -88,7 +88,8 @@ static void handle_batch(const struct events_tools *t, struct json_object *recor
     json_add(answer, "batchItemFailures", again);
     for (size_t i = 0; i < json_object_array_length(records); i++) {
         struct json_object *record = json_object_array_get_idx(records, i);
-        if (clock_mono_ms(t->clock) < deadline_ms && handle_record(t, record) == 0)
+        bool late = deadline_ms && clock_mono_ms(t->clock) >= deadline_ms;
+        if (!late && handle_record(t, record) == 0)
             continue;
         struct json_object *item = json_object_new_object();
         json_add_str(item, "itemIdentifier", json_get_str(record, "messageId"));
@@ -104,8 +105,7 @@ int events_handle(const struct lambda_invocation *inv, void *arg, struct buf *re
 {
     const struct events_tools *t = arg;
     auto_json struct json_object *payload = NULL;
-    int64_t left_ms = inv->deadline_ms - clock_wall_ms(t->clock) - RESERVE_MS;
-    int64_t deadline_ms = clock_mono_ms(t->clock) + (left_ms > 1 ? left_ms : 1);
+    int64_t deadline_ms = lambda_call_deadline(t->clock, inv->deadline_ms, RESERVE_MS);
     if (json_parse(inv->payload, inv->payload_len, JSON_DEPTH, &payload, err) < 0)
         return -1;
     if (!json_object_is_type(payload, json_type_object))

@@ -13,7 +13,7 @@
 #include "launcher/workflow.h"
 #include "shared/base/signals.h"
 
-#define ECS_TIMEOUT_MS 10000 /* of one try; RunTask takes a second or two */
+#define INIT_MS 9000 /* Lambda gives a function 10 s to come up: the keys must be here by then */
 
 static void *wait_for_stop(void *arg)
 {
@@ -41,7 +41,6 @@ static int serve_workflow(const struct config *cfg, const struct lambda_runtime_
         lambda_runtime_init_error(runtime, err);
     } else {
         log_info(runtime->log, log_event("ready"), log_str("handler", "workflow"));
-        aws_set_timeout(aws, ECS_TIMEOUT_MS);
         rc = durable_serve_until(env, runtime->stop, workflow_run, &tools, &why);
         if (rc < 0)
             error_set(err, ERR_UNAVAILABLE, 0, "%s", why.message ? why.message : "cannot serve");
@@ -99,7 +98,6 @@ static int serve_events(const struct config *cfg, const struct lambda_runtime_co
         lambda_runtime_init_error(runtime, err);
     } else {
         log_info(runtime->log, log_event("ready"), log_str("handler", "events"));
-        aws_set_timeout(aws, ECS_TIMEOUT_MS);
         rc = lambda_runtime_run(runtime, events_handle, &tools, err);
     }
     metrics_close(tools.metrics);
@@ -137,6 +135,8 @@ static int serve(const struct config *cfg, struct log *log, const atomic_bool *s
         lambda_runtime_init_error(&runtime, err);
         return -1;
     }
+    aws_set_deadline(aws,
+                     clock_mono_ms(clock_system()) + INIT_MS); /* each invocation sets its own */
     int rc = serve_handler(cfg, &runtime, aws, err);
     aws_free(aws);
     return rc;

@@ -8,7 +8,7 @@
 #include "shared/base/json.h"
 
 #define CONNECT_TIMEOUT_MS 3000
-#define TIMEOUT_MS         10000
+#define TIMEOUT_MS         5000       /* of one try; a commit takes milliseconds */
 #define ANSWER_MAX         (2U << 20) /* a held report, escaped once more */
 
 struct receiver_client {
@@ -93,7 +93,8 @@ static int refusal(const struct http_response *resp, struct error *err)
                      detail ? ": " : "", detail ? detail : "");
 }
 
-/* `what` is behind the id in the path: "" or "/failure". */
+/* `what` is behind the id in the path: "" or "/failure". Each of the calls may arrive twice: PUT of
+ * the same is 200, the same failure again is the same report, the other two change nothing more. */
 static int call(struct receiver_client *r, const char *method, const char *id, const char *what,
                 const char *token, const char *body, struct http_response *resp, struct error *err)
 {

@@ -1,7 +1,8 @@
 /* receiver_client.h - the launcher's calls to the callback receiver (design: the receiver's HTTP).
  *
- * Each call takes the callback's public id and a token of launcher scope, and is tried a few times
- * within seconds; who needs more patience repeats the call. Tokens are never in an error's text.
+ * Each call takes the callback's public id and a token of launcher scope, and is tried a few times,
+ * each for 5 s at most; who needs more patience repeats the call. Tokens are never in an error's
+ * text.
  * Errors: ERR_THROTTLED, ERR_UNAVAILABLE, ERR_NET, ERR_TIMEOUT (all retryable), ERR_DENIED (401,
  * 403), ERR_NOT_FOUND, ERR_CONFLICT, ERR_GONE, ERR_TOO_LARGE, ERR_INVALID (other 4xx),
  * ERR_PROTOCOL; detail is the HTTP status. One thread at a time. */

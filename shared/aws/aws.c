@@ -14,6 +14,7 @@
 
 #define SERVICES           3
 #define RETRY_AFTER_MAX_MS 20000 /* a longer one is the caller's to wait out */
+#define BYTES_PER_MS       1024  /* what a body adds to the time of a try */
 
 struct endpoint {
     const char *service; /* in the host's name and in the signature's scope */
@@ -84,7 +85,7 @@ struct aws *aws_new(const struct aws_options *o, const struct clock *clock, stru
     a->clock = clock;
     a->region = mem_dup(o->region ? o->region : "");
     a->retry = (struct http_retry){ .attempts = 3, .base_ms = 100, .cap_ms = 5000, .clock = clock };
-    a->timeout_ms = 55000;
+    a->timeout_ms = AWS_TIMEOUT_MS;
     a->retry_after_ms = -1;
     a->endpoints[AWS_LAMBDA].service = "lambda";
     a->endpoints[AWS_ECS].service = "ecs";
@@ -297,17 +298,11 @@ static struct http_request request_of(const struct aws *a, const struct aws_call
 }
 
 /* Sets the time limit of a try that begins now. */
-static int limit(const struct aws *a, struct http_request *req, struct error *err)
+static int limit(const struct aws *a, struct http_request *req, bool last, struct error *err)
 {
-    req->timeout_ms = a->timeout_ms;
-    if (!a->retry.deadline_ms)
-        return 0;
-    int64_t left = a->retry.deadline_ms - clock_mono_ms(a->clock);
-    if (left <= 0)
-        return error_set(err, ERR_TIMEOUT, 0, "no time is left for the call");
-    if (!req->timeout_ms || req->timeout_ms > left)
-        req->timeout_ms = left;
-    return 0;
+    int64_t timeout_ms =
+        a->timeout_ms ? a->timeout_ms + (int64_t)(req->body_len / BYTES_PER_MS) : 0;
+    return http_try_limit(&a->retry, last, timeout_ms, &req->timeout_ms, err);
 }
 
 static void hash_body(const struct aws_call *call, char out[DIGEST_SHA256_HEX])
@@ -322,7 +317,7 @@ static int send_tries(struct aws *a, const struct aws_call *call, struct http_re
     hash_body(call, body_hash);
     unsigned attempts = call->attempts ? call->attempts : a->retry.attempts;
     for (unsigned n = 1;; n++) {
-        if (limit(a, req, err) < 0)
+        if (limit(a, req, n >= attempts, err) < 0)
             return -1;
         if (try_once(a, call, req, body_hash, resp, err) == 0)
             return 0;
@@ -366,7 +361,7 @@ int aws_start(struct aws *a, struct http_pool *pool, const struct aws_call *call
     a->retry_after_ms = -1;
     req.once = true;
     hash_body(call, body_hash);
-    int rc = limit(a, &req, &mine);
+    int rc = limit(a, &req, true, &mine);
     if (rc == 0)
         rc = sign(a, call, body_hash, &signature, &mine);
     if (rc == 0) {

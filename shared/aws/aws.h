@@ -82,8 +82,15 @@ void aws_free(struct aws *a);
 /* Tries a call, and the longest wait before the second one, which doubles up to the cap; default 3
  * tries, 100 ms, cap 5 s. Each try sends the same bytes, signed anew. */
 void aws_set_retry(struct aws *a, unsigned attempts, int64_t base_ms, int64_t cap_ms);
-/* The time limit of one try in ms (default 55,000), and a flag that ends calls with ERR_CANCELLED.
- */
+/* The time limit of one try in ms (default AWS_TIMEOUT_MS), to which a second is added for each
+ * MiB of its body; where a deadline is set and tries are left, a try gets half of what is left of
+ * it at most (http_try_limit). And a flag that ends calls with ERR_CANCELLED.
+ *
+ * AWS's own clients wait for 50 to 60 s and longer, which are a function's whole life here: a
+ * connection whose other end has gone while the sandbox was frozen, or that a NAT gateway has
+ * forgotten, would take the invocation with it. All calls that our programs make are answered
+ * within a second or two, or late enough to be tried again on a new connection. */
+#define AWS_TIMEOUT_MS 10000
 void aws_set_timeout(struct aws *a, int64_t timeout_ms);
 void aws_set_cancel(struct aws *a, const atomic_bool *cancel);
 /* Sent with each later call as `traceparent` (W3C), unsigned, since what lies between may change
@@ -113,8 +120,9 @@ struct aws_call {
     const void *body;
     size_t body_len;
     size_t max_response;
-    unsigned attempts; /* 0: as aws_set_retry says; 1: never repeat this call, not even on a kept
-                          connection that turns out to be closed: ERR_NET then */
+    unsigned attempts; /* 0: as aws_set_retry says, for calls that may arrive twice; 1: never repeat
+                          this call, not even on a kept connection that turns out to be closed:
+                          ERR_NET then */
 };
 
 /* 0 for a 2xx answer, which is then in *resp (the caller's to release in any case); else -1. */

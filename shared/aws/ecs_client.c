@@ -131,6 +131,8 @@ size_t ecs_overrides_len(const struct ecs_run_task *t)
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
+/* Each of them may arrive twice, so a try without an answer is repeated: RunTask has its
+ * clientToken, a stopped task is stopped, the others read. */
 static int call(struct aws *a, const char *operation, const char *body, struct json_object **out,
                 struct error *err)
 {

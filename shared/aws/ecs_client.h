@@ -38,7 +38,7 @@ size_t ecs_overrides_len(const struct ecs_run_task *t);
 
 /* Each sends `body`/its arguments and hands out the parsed answer. RunTask with failures[] is a
  * success here: look at both lists. On a ConflictException *out is the error's body (resourceIds).
- */
+ * `body` must have a clientToken: the request is repeated where no answer comes. */
 int ecs_run_task(struct aws *a, const char *body, struct json_object **out,
                  struct error *err) CHECKED;
 /* One task; *out is the Task object, or NULL with 0 where ECS says MISSING. */

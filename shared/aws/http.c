@@ -201,18 +201,29 @@ int http_wait(const struct clock *clock, int64_t ms, const atomic_bool *cancel)
     }
 }
 
-/* One try, whose time limit is cut to what the deadline leaves. */
+int http_try_limit(const struct http_retry *retry, bool last, int64_t timeout_ms, int64_t *limit_ms,
+                   struct error *err)
+{
+    *limit_ms = timeout_ms;
+    if (!retry->deadline_ms)
+        return 0;
+    int64_t left = retry->deadline_ms - clock_mono_ms(retry->clock);
+    if (left <= 0)
+        return error_set(err, ERR_TIMEOUT, 0, "no time is left for the request");
+    if (!last && left > HTTP_TRY_MIN_MS)
+        left = left / 2 > HTTP_TRY_MIN_MS ? left / 2 : HTTP_TRY_MIN_MS;
+    if (!timeout_ms || timeout_ms > left)
+        *limit_ms = left;
+    return 0;
+}
+
 static int try_once(struct http_client *c, const struct http_request *req,
-                    const struct http_retry *retry, struct http_response *resp, struct error *err)
+                    const struct http_retry *retry, bool last, struct http_response *resp,
+                    struct error *err)
 {
     struct http_request cut = *req;
-    if (retry->deadline_ms) {
-        int64_t left = retry->deadline_ms - clock_mono_ms(retry->clock);
-        if (left <= 0)
-            return error_set(err, ERR_TIMEOUT, 0, "the deadline has passed");
-        if (!cut.timeout_ms || cut.timeout_ms > left)
-            cut.timeout_ms = left;
-    }
+    if (http_try_limit(retry, last, req->timeout_ms, &cut.timeout_ms, err) < 0)
+        return -1;
     return http_send(c, &cut, resp, err);
 }
 
@@ -222,7 +233,7 @@ int http_send_retry(struct http_client *c, const struct http_request *req,
     struct error last = { 0 };
     for (unsigned n = 1;; n++) {
         last = (struct error){ 0 };
-        int rc = try_once(c, req, retry, resp, &last);
+        int rc = try_once(c, req, retry, n >= retry->attempts, resp, &last);
         bool again = rc < 0 ? last.retryable : status_retryable(resp->status);
         int64_t wait_ms = backoff_full_jitter_ms(retry->base_ms, retry->cap_ms, n);
         int64_t asked_ms = rc == 0 ? http_retry_after_ms(resp, retry->clock) : -1;

@@ -82,9 +82,20 @@ struct http_retry {
     const struct clock *clock;
 };
 
+/* How long a try that begins now may take, into *limit_ms: timeout_ms (0: no limit) and no more
+ * than is left until the deadline. A try that another may follow gets at most half of what is left,
+ * but HTTP_TRY_MIN_MS where there is so much: a connection whose other end has gone without a word
+ * is not told from a slow server, and must leave time for a new one. Of retry, deadline and clock
+ * count. -1 with ERR_TIMEOUT: no time is left. */
+int http_try_limit(const struct http_retry *retry, bool last, int64_t timeout_ms, int64_t *limit_ms,
+                   struct error *err) CHECKED;
+#define HTTP_TRY_MIN_MS 1000
+
 /* Retries ERR_NET, ERR_TIMEOUT and the statuses 429, 500, 502, 503, 504; each retry sends the same
  * bytes and waits at least what Retry-After asked for (where that is past the deadline it gives
- * up). The last outcome is returned as from http_send. `cancel` also ends a wait. */
+ * up). req->timeout_ms is that of one try (http_try_limit), which ends with its connection: the
+ * next one has another. Only for requests that do no harm when the server gets them twice. The last
+ * outcome is returned as from http_send. `cancel` also ends a wait. */
 int http_send_retry(struct http_client *c, const struct http_request *req,
                     const struct http_retry *retry, struct http_response *resp,
                     struct error *err) CHECKED;

@@ -117,6 +117,7 @@ void lambda_invoked_release(struct lambda_invoked *r)
 
 /* ---- executions ------------------------------------------------------------------------------ */
 
+/* Each of them may arrive twice: a checkpoint has its ClientToken, the others read. */
 static int execution_call(struct aws *a, const char *what, struct aws_call *call,
                           struct json_object **out, struct error *err)
 {

@@ -46,7 +46,9 @@ int lambda_get_execution(struct aws *a, const char *arn, struct json_object **ou
  * 100. */
 int lambda_get_history(struct aws *a, const char *arn, bool with_data, const char *marker,
                        unsigned max_items, struct json_object **out, struct error *err) CHECKED;
-/* Either of type and message may be NULL. */
+/* Either of type and message may be NULL. May arrive twice: what AWS answers to stopping a closed
+ * execution is not documented, so that a refusal (ERR_INVALID, ERR_CONFLICT) may be its own doing.
+ */
 int lambda_stop(struct aws *a, const char *arn, const char *error_type, const char *error_message,
                 struct error *err) CHECKED;
 /* A callback that is closed is ERR_GONE with type CallbackTimeoutException. Success and failure are

@@ -1,4 +1,5 @@
-/* secrets_client.h - the call to Secrets Manager that our programs make. Threads and errors: aws.h.
+/* secrets_client.h - the call to Secrets Manager that our programs make, a read, which is repeated
+ * where no answer comes. Threads and errors: aws.h.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html */
 #ifndef AWS_SECRETS_CLIENT_H
 #define AWS_SECRETS_CLIENT_H

@@ -32,6 +32,15 @@ static bool stopped(const struct runtime *rt)
     return rt->cfg->stop && atomic_load(rt->cfg->stop);
 }
 
+int64_t lambda_call_deadline(const struct clock *clock, int64_t deadline_ms, int64_t reserve_ms)
+{
+    if (!deadline_ms)
+        return 0;
+    int64_t left_ms = deadline_ms - clock_wall_ms(clock);
+    left_ms -= reserve_ms < left_ms / 2 ? reserve_ms : left_ms / 2;
+    return clock_mono_ms(clock) + (left_ms > 1 ? left_ms : 1);
+}
+
 /* ---- reporting ------------------------------------------------------------------------------- */
 
 /* One POST, repeated where it got lost. 0 with the status, or -1. */

@@ -4,7 +4,10 @@
  * One invocation at a time: GET next (no time limit, the sandbox may be frozen meanwhile), handler,
  * POST response or error. Losing an answer post or a single `next` does not end the loop; a 5xx
  * from the Runtime API does, as AWS asks for, and so does a `next` that fails for give_up_ms on
- * end. Connections are kept open between the requests. One thread. */
+ * end. Connections are kept open between the requests. One thread.
+ *
+ * A handler that is not done by the deadline is killed with its sandbox, and Lambda may invoke it
+ * again: what it calls must give up before, see lambda_call_deadline. */
 #ifndef LAMBDA_RUNTIME_H
 #define LAMBDA_RUNTIME_H
 
@@ -16,10 +19,15 @@ struct lambda_invocation {
     const char *request_id;
     const char *function_arn;
     const char *trace_id; /* X-Ray header, or "" */
-    int64_t deadline_ms;  /* wall clock: the sandbox is killed then */
+    int64_t deadline_ms;  /* wall clock: the sandbox is killed then; 0: not told */
     const char *payload;  /* NUL-terminated */
     size_t payload_len;
 };
+
+/* When the calls of an invocation must have ended, as aws_set_deadline takes it (monotonic clock,
+ * ms): at its deadline less reserve_ms, which is for what comes behind the calls, and is cut to
+ * half of what is left; never 0, which would be no limit, unless deadline_ms is. Any thread. */
+int64_t lambda_call_deadline(const struct clock *clock, int64_t deadline_ms, int64_t reserve_ms);
 
 /* Returns 0 with the response's JSON text in `response` (at most 6 MiB, Lambda's limit), or -1 with
  * *err: posted to /error with err->type (or "HandlerError") as errorType and err->msg. Types that

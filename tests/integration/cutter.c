@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,13 +20,16 @@
 struct pair {
     int client, server; /* -1: closed */
     bool answering;     /* the server has spoken last */
+    bool mute;          /* nothing is passed on any more */
 };
 
 struct cutter {
     int listener, target_port;
     pthread_t thread;
     atomic_bool stop;
-    atomic_int skip; /* -1: cut nothing */
+    atomic_int skip;              /* -1: cut nothing */
+    _Atomic(const char *) muting; /* NULL: nothing falls silent */
+    atomic_int mute_skip;
     struct pair pairs[PAIRS_MAX];
 };
 
@@ -86,11 +90,31 @@ static bool cuts(struct cutter *c)
     return skip == 0;
 }
 
+/* True where the request that begins so is the one to get no answer. */
+static bool silences(struct cutter *c, const char *bytes, ssize_t n)
+{
+    const char *word = atomic_load(&c->muting);
+    if (!word || n <= 0 || !memmem(bytes, (size_t)n, word, strlen(word)))
+        return false;
+    int skip = atomic_load(&c->mute_skip);
+    atomic_store(&c->mute_skip, skip - 1);
+    if (skip == 0)
+        atomic_store(&c->muting, NULL);
+    return skip == 0;
+}
+
 static void pass(struct cutter *c, struct pair *p, bool from_server)
 {
     char bytes[16384];
     ssize_t n = recv(from_server ? p->server : p->client, bytes, sizeof(bytes), 0);
     bool begins = from_server && !p->answering;
+    if (p->mute && (n > 0 || from_server)) {
+        if (n <= 0)
+            mem_close_fd(&p->server);
+        return;
+    }
+    if (!from_server && silences(c, bytes, n))
+        p->mute = true; /* the request itself goes through */
     if (n > 0)
         p->answering = from_server;
     if (n <= 0 || (begins && cuts(c)) || !send_all(from_server ? p->client : p->server, bytes, n))
@@ -151,6 +175,17 @@ void cutter_stop(struct cutter *c)
 void cutter_order(struct cutter *c, int skip)
 {
     atomic_store(&c->skip, skip);
+}
+
+void cutter_mute(struct cutter *c, const char *word, int skip)
+{
+    atomic_store(&c->mute_skip, skip);
+    atomic_store(&c->muting, word);
+}
+
+bool cutter_muted(struct cutter *c)
+{
+    return atomic_load(&c->muting) == NULL;
 }
 
 bool cutter_done(struct cutter *c)

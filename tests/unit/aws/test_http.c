@@ -449,6 +449,47 @@ Test(http_retry, keeps_its_deadline)
     done(c, s);
 }
 
+Test(http_retry, leaves_time_for_another_try)
+{
+    static const struct {
+        int64_t left_ms; /* until the deadline; 0: there is none */
+        int64_t timeout_ms;
+        bool last;
+        int64_t limit_ms; /* -1: no time is left */
+    } cases[] = {
+        { 0, 0, false, 0 },
+        { 0, 10000, false, 10000 },
+        { 60000, 10000, false, 10000 },
+        { 60000, 0, false, 30000 },
+        { 12000, 10000, false, 6000 },
+        { 12000, 10000, true, 10000 },
+        { 12000, 0, true, 12000 },
+        { 2500, 10000, false, 1250 },
+        { 2500, 1100, false, 1100 },
+        { 1500, 10000, false, HTTP_TRY_MIN_MS },
+        { HTTP_TRY_MIN_MS, 10000, false, HTTP_TRY_MIN_MS },
+        { 700, 10000, false, 700 },
+        { 1, 10000, false, 1 },
+        { -1, 10000, false, -1 },
+        { -1, 10000, true, -1 },
+    };
+    struct moved m;
+    moved_init(&m);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct http_retry retry = { .deadline_ms =
+                                              cases[i].left_ms ? m.now_ms + cases[i].left_ms : 0,
+                                          .clock = &m.clock };
+        struct error err = { 0 };
+        int64_t limit_ms = 0;
+        int rc = http_try_limit(&retry, cases[i].last, cases[i].timeout_ms, &limit_ms, &err);
+        cr_expect_eq(rc, cases[i].limit_ms < 0 ? -1 : 0, "case %zu", i);
+        if (cases[i].limit_ms < 0)
+            cr_expect_eq(err.code, ERR_TIMEOUT, "case %zu", i);
+        else
+            cr_expect_eq(limit_ms, cases[i].limit_ms, "case %zu: %lld", i, (long long)limit_ms);
+    }
+}
+
 Test(http_retry, cuts_a_try_at_the_deadline)
 {
     static const struct answer slow[] = { { .status = 200, .body = "late", .delay_ms = 500 } };

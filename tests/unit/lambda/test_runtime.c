@@ -284,6 +284,28 @@ Test(runtime, stops_between_two_invocations)
     http_global_cleanup();
 }
 
+static int64_t standing(void *arg)
+{
+    return *(int64_t *)arg;
+}
+
+Test(runtime, says_when_calls_must_have_ended)
+{
+    static const struct {
+        int64_t left_ms, reserve_ms, want_ms;
+    } cases[] = {
+        { 60000, 3000, 57000 }, { 4000, 3000, 2000 }, { 1, 3000, 1 },
+        { 0, 3000, 1 },         { -5000, 3000, 1 },   { 2000, 0, 2000 },
+    };
+    int64_t now_ms = 1764700000000;
+    const struct clock clock = { .wall_ms = standing, .mono_ms = standing, .arg = &now_ms };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        cr_expect_eq(lambda_call_deadline(&clock, now_ms + cases[i].left_ms, cases[i].reserve_ms) -
+                         now_ms,
+                     cases[i].want_ms, "case %zu", i);
+    cr_expect_eq(lambda_call_deadline(&clock, 0, 3000), 0, "none was told");
+}
+
 Test(runtime, reports_that_the_function_could_not_start)
 {
     auto_api struct api a = { .event = { NULL } };
