@@ -50,7 +50,8 @@ struct attempt {
     const struct input *in;
     const char *job;            /* JOB_NAME, PLAN_JOB_MAX characters at most */
     const char *execution_arn;  /* borrowed from the context */
-    int64_t begin_ms;           /* recorded: the same on each replay; not before the attempt */
+    int64_t begin_ms;           /* recorded: the same on each replay; no later than the attempt
+                                   runs, earlier where it has waited for a place to run */
     struct metrics_of of;       /* what its metrics are of; borrowed strings */
     struct json_object *others; /* ARNs of tasks that earlier attempts started, or NULL; borrowed */
 
@@ -63,6 +64,11 @@ struct attempt {
     char *started_by;
     char *task_arn;       /* NULL until a task is known */
     unsigned start_tries; /* the run-task step that runs, from 1 */
+    /* Recorded: when the attempt was about to ask for its task for the first time (pattern
+     * callback: when it was registered, which the receiver counts from), and when ECS gave it. The
+     * workflow's times count from the first. */
+    int64_t asked_ms;
+    int64_t started_ms;
 };
 
 /* DURABLE_OK with the job's result in *out, DURABLE_FAILED with *err as described above, or what
@@ -74,6 +80,11 @@ void attempt_release(struct attempt *a);
 /* ---- for attempt_start.c and attempt_end.c -----------------------------------------------------
  */
 
+/* The recorded result of the step before RunTask, {"atMs","traceparent"}: made from the clock and
+ * a->traceparent (the caller's), and taken over into `a`. One that a version without "atMs" has
+ * recorded counts from the attempt's begin. */
+struct json_object *attempt_asked(const struct attempt *a) CHECKED;
+void attempt_take_asked(struct attempt *a, struct json_object *record);
 /* Registers the job. */
 enum durable_rc attempt_register(struct durable_ctx *ctx, struct attempt *a,
                                  struct durable_error *err) DURABLE_CHECKED;

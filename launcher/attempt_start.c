@@ -22,6 +22,23 @@ static const struct durable_retry patience = {
     .only_types = (const char *const[]){ ATTEMPT_AGAIN, NULL },
 };
 
+/* ---- when, and in which trace ---------------------------------------------------------------- */
+
+struct json_object *attempt_asked(const struct attempt *a)
+{
+    struct json_object *o = json_object_new_object();
+    json_add_int(o, "atMs", clock_wall_ms(a->tools->clock));
+    json_add_str(o, "traceparent", a->traceparent[0] ? a->traceparent : NULL);
+    return o;
+}
+
+void attempt_take_asked(struct attempt *a, struct json_object *record)
+{
+    const char *trace = json_get_str(record, "traceparent");
+    snprintf(a->traceparent, sizeof(a->traceparent), "%s", trace ? trace : "");
+    a->asked_ms = json_get_int(record, "atMs", a->begin_ms);
+}
+
 /* ---- register -------------------------------------------------------------------------------- */
 
 static void registration(const struct attempt *a, struct buf *body)
@@ -46,8 +63,8 @@ static void registration(const struct attempt *a, struct buf *body)
     buf_add_char(body, '}');
 }
 
-/* The result records the trace of the invocation that registered: RunTask's bytes follow from it.
- */
+/* The result records when that was, and the trace of the invocation that registered: RunTask's
+ * bytes follow from it. */
 static int register_body(struct durable_step *step, void *arg, struct json_object **out,
                          struct durable_error *err)
 {
@@ -60,10 +77,7 @@ static int register_body(struct durable_step *step, void *arg, struct json_objec
                           &why) < 0)
         return attempt_step_error(err, why.retryable || why.code == ERR_PROTOCOL,
                                   "register the job", &why);
-    if (a->traceparent[0]) {
-        *out = json_object_new_object();
-        json_add_str(*out, "traceparent", a->traceparent);
-    }
+    *out = attempt_asked(a);
     return 0;
 }
 
@@ -143,6 +157,7 @@ static int run_task_body(struct durable_step *step, void *arg, struct json_objec
         if (found < 0)
             return attempt_step_error(err, true, "look for a started task", &why);
         if (found > 0) {
+            json_add_int(*out, "atMs", clock_wall_ms(a->tools->clock));
             say_started(a, *out, "task_found");
             return 0;
         }
@@ -156,8 +171,7 @@ static int run_task_body(struct durable_step *step, void *arg, struct json_objec
     if (started_judge(rc, answer, &why, out, &why) < 0)
         return attempt_step_error(err, true, "start the task", &why);
     struct json_object *refused = json_get_obj(*out, "refused");
-    if (refused)
-        json_add_int(refused, "atMs", clock_wall_ms(a->tools->clock));
+    json_add_int(refused ? refused : *out, "atMs", clock_wall_ms(a->tools->clock));
     say_started(a, *out, "task_started");
     return 0;
 }
@@ -178,7 +192,7 @@ static enum durable_rc run_task(struct durable_ctx *ctx, struct attempt *a,
         struct json_object *refused = json_get_obj(*result, "refused");
         if (!json_get_bool(refused, "again", false))
             return DURABLE_OK;
-        int64_t elapsed_s = (json_get_int(refused, "atMs", 0) - a->begin_ms) / 1000;
+        int64_t elapsed_s = (json_get_int(refused, "atMs", 0) - a->asked_ms) / 1000;
         int64_t delay_s = policy_start_delay_s(a->in, seed, n, elapsed_s);
         if (delay_s == 0) {
             json_add_int(refused, "waitedSeconds", elapsed_s);
@@ -242,8 +256,7 @@ enum durable_rc attempt_register(struct durable_ctx *ctx, struct attempt *a,
         return give_up(ctx, a, "Workflow.RegistrationFailed", err->message, false, err);
     if (rc != DURABLE_OK)
         return rc;
-    const char *trace = json_get_str(registered, "traceparent");
-    snprintf(a->traceparent, sizeof(a->traceparent), "%s", trace ? trace : "");
+    attempt_take_asked(a, registered);
     receiver_client_set_trace(a->tools->receiver, a->traceparent);
     return DURABLE_OK;
 }
@@ -260,5 +273,6 @@ enum durable_rc attempt_start(struct durable_ctx *ctx, struct attempt *a, struct
     if (refused)
         return refused_start(ctx, a, refused, err);
     a->task_arn = mem_dup(json_get_str(result, "taskArn"));
+    a->started_ms = json_get_int(result, "atMs", a->begin_ms);
     return DURABLE_OK;
 }

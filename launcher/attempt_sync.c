@@ -1,11 +1,10 @@
 /* An attempt of pattern sync:
  *
- *   step "begin" (records the trace) -> step "run-task-1" (as in attempt_start.c)
+ *   step "begin" (records trace and time) -> step "run-task-1" (as in attempt_start.c)
  *   -> condition "task": DescribeTasks until the task has ended or its time is over
  *   and where that is no success: step "cleanup", which stops a task that still runs
  *
  * The container reports to nobody: exit code and stop code decide. */
-#include <stdio.h>
 #include <string.h>
 
 #include "launcher/attempt.h"
@@ -40,7 +39,8 @@ static bool has_begun(const char *status)
  * "type","message","againSeconds"}; a type that is not ECS's own says why it is over. */
 struct look {
     const struct attempt *attempt;
-    int64_t elapsed_ms; /* since the attempt began */
+    int64_t asked_ms;   /* since the task was first asked for */
+    int64_t started_ms; /* since ECS gave it */
     struct json_object *state;
 };
 
@@ -54,7 +54,7 @@ static void over(struct look *l, const char *type, const char *message)
 static void next_look(struct look *l, bool begun, bool ending)
 {
     const struct input *in = l->attempt->in;
-    int64_t elapsed_s = l->elapsed_ms / 1000;
+    int64_t elapsed_s = l->asked_ms / 1000;
     int64_t left_s = in->timeout_s - elapsed_s;
     if (left_s <= 0) {
         over(l, "Task.Timeout", "the task has not ended within timeoutSeconds");
@@ -66,14 +66,14 @@ static void next_look(struct look *l, bool begun, bool ending)
     }
     if (!begun && in->start_timeout_s && in->start_timeout_s - elapsed_s < left_s)
         left_s = in->start_timeout_s - elapsed_s;
-    int64_t again_s = policy_look_delay_s(in, ending ? 0 : elapsed_s);
+    int64_t again_s = policy_look_delay_s(in, ending ? 0 : l->started_ms / 1000);
     json_add_int(l->state, "againSeconds", again_s < left_s ? again_s : left_s);
 }
 
 static void judge(struct look *l, struct json_object *task)
 {
     struct reason r;
-    if (!task && l->elapsed_ms > UNSEEN_MS) {
+    if (!task && l->started_ms > UNSEEN_MS) {
         over(l, "Task.NoReport", "ECS no longer knows the task: how it ended is not known");
         return;
     }
@@ -99,8 +99,10 @@ static int look_body(struct durable_step *step, struct json_object *state, void 
     struct error why = { 0 };
     auto_json struct json_object *task = NULL;
     attempt_step_begin(step, a->tools);
+    int64_t now_ms = clock_wall_ms(a->tools->clock);
     struct look l = { .attempt = a,
-                      .elapsed_ms = clock_wall_ms(a->tools->clock) - a->begin_ms,
+                      .asked_ms = now_ms - a->asked_ms,
+                      .started_ms = now_ms - a->started_ms,
                       .state = json_object_new_object() };
     int rc = ecs_describe_task(a->tools->aws, a->tools->cfg->cluster, a->task_arn, &task, &why);
     if (rc == 0) {
@@ -132,14 +134,13 @@ static int decide(struct json_object *state, bool done, unsigned attempt, void *
 
 /* ---- the attempt ----------------------------------------------------------------------------- */
 
-/* RunTask's bytes follow from the trace of the invocation that came first. */
+/* RunTask's bytes follow from the trace of the invocation that came first, the times from its time.
+ */
 static int begin_body(struct durable_step *step, void *arg, struct json_object **out,
                       struct durable_error *err)
 {
     (void)step, (void)err;
-    const struct attempt *a = arg;
-    *out = json_object_new_object();
-    json_add_str(*out, "traceparent", a->traceparent[0] ? a->traceparent : NULL);
+    *out = attempt_asked(arg);
     return 0;
 }
 
@@ -158,8 +159,7 @@ static enum durable_rc begin(struct durable_ctx *ctx, struct attempt *a, struct 
     if (trace_from_xray(durable_trace_header(ctx), a->traceparent) < 0)
         a->traceparent[0] = '\0';
     DURABLE_TRY(durable_step(ctx, "begin", begin_body, a, NULL, &record, err));
-    const char *trace = json_get_str(record, "traceparent");
-    snprintf(a->traceparent, sizeof(a->traceparent), "%s", trace ? trace : "");
+    attempt_take_asked(a, record);
     return DURABLE_OK;
 }
 

@@ -5,9 +5,12 @@
  *    "task":{"command":["a","b"],"environment":{"K":"V"},"cpu":256,"memory":512,
  *            "taskDefinition":"job:7"},
  *    "input":any,            fetched by the container, never in its environment; not for sync
- *    "timeoutSeconds":3600,  1 to 604800 (sync: 86400); the job's time from its start to its report
+ *    "timeoutSeconds":3600,  1 to 604800 (sync: 86400); of each attempt, from its callback's
+ *                            creation (sync: from when the task is first asked for) to its report
  *    "startTimeoutSeconds",  1 to timeoutSeconds; the time until its first contact (sync: until it
- *                            runs); none by default
+ *                            runs), from its registration (sync: from when the task is first asked
+ *                            for): waiting for capacity counts, waiting for a free environment of
+ *                            the function before that does not; none by default
  *    "heartbeatSeconds":60,  1 to 3600; silence that long after a first heartbeat is a failure; not
  *                            for sync
  *    "engineHeartbeatSeconds", 3 to timeoutSeconds; Lambda's own heartbeat timeout for the

@@ -26,12 +26,12 @@ bool policy_retries(const struct input *in, const struct durable_error *err, uns
 /* The wait behind that attempt, at least 1: half of it jitter. */
 int64_t policy_delay_s(const struct input *in, const char *execution_arn, unsigned attempt);
 
-/* The wait before RunTask is asked again, 0 where the time is over: `elapsed_s` since the attempt
- * began, `tries` made. The last one falls on the deadline. */
+/* The wait before RunTask is asked again, 0 where the time is over: `elapsed_s` since the task was
+ * first asked for, `tries` made. The last one falls on the deadline. */
 int64_t policy_start_delay_s(const struct input *in, const char *seed, unsigned tries,
                              int64_t elapsed_s);
 
-/* Pattern sync: when the task is looked at again, `elapsed_s` since the attempt began. The wait
+/* Pattern sync: when the task is looked at again, `elapsed_s` since ECS gave it. The wait
  * grows with what has passed, so that INPUT_ATTEMPTS_MAX attempts of INPUT_SYNC_MAX_S each stay
  * under an execution's 3,000 operations. */
 int64_t policy_look_delay_s(const struct input *in, int64_t elapsed_s);

@@ -55,6 +55,22 @@ Test(attempts, fails_for_capacity_at_the_start_deadline)
     rig_release(&r);
 }
 
+/* The execution has waited for a free environment of the function for two hours. */
+Test(attempts, counts_the_start_deadline_from_the_registration)
+{
+    static const struct fake_rule rules[] = { { "RunTask", 200, NO_ROOM },
+                                              { "RunTask", 200, STARTED },
+                                              { NULL, 0, NULL } };
+    static const char input[] = "{\"pattern\":\"callback\",\"startTimeoutSeconds\":30}";
+    struct rig r;
+    rig_init(&r, input, rules);
+    fake_durable_release(&r.durable);
+    fake_durable_init(&r.durable, input, 7200000);
+    rig_run(&r, "PENDING");
+    cr_expect_eq(fake_count(r.aws, "RunTask"), 2);
+    rig_release(&r);
+}
+
 #define SPOT                                                                                       \
     "{\"tasks\":[{\"taskArn\":\"arn:task/"                                                         \
     "1\",\"lastStatus\":\"STOPPED\",\"stopCode\":"                                                 \

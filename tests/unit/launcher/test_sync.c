@@ -213,3 +213,67 @@ Test(sync, repeats_the_start_with_the_same_bytes_after_a_crash)
         rig_release(&r);
     }
 }
+
+/* The execution has waited for a free environment of the function for five minutes. */
+Test(sync, counts_its_times_from_when_the_task_is_asked_for)
+{
+    static const struct fake_rule rules[] = {
+        { "DescribeTasks", 200, TASK("PENDING", "") },
+        { "DescribeTasks", 200, TASK("RUNNING", "") },
+        { "DescribeTasks", 200, TASK("STOPPED", EXITED("0")) },
+        NO_RULE,
+    };
+    static const char input[] = SYNC(",\"timeoutSeconds\":90,\"startTimeoutSeconds\":20");
+    struct rig r;
+    rig_init(&r, input, rules);
+    fake_durable_release(&r.durable);
+    fake_durable_init(&r.durable, input, 300000);
+    rig_run(&r, "SUCCEEDED");
+    cr_expect_eq(fake_count(r.aws, "DescribeTasks"), 3);
+    rig_release(&r);
+}
+
+#define REFUSED "{\"tasks\":[],\"failures\":[{\"reason\":\"RESOURCE:CPU\"}]}"
+#define STARTED "{\"tasks\":[{\"taskArn\":\"arn:task/1\"}],\"failures\":[]}"
+
+Test(sync, counts_the_wait_for_capacity_as_time_to_start)
+{
+    static const struct fake_rule rules[] = {
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, STARTED },
+        { "DescribeTasks", 200, TASK("PENDING", "") },
+        NO_RULE,
+    };
+    struct rig r;
+    rig_init(&r, SYNC(",\"timeoutSeconds\":90,\"startTimeoutSeconds\":20"), rules);
+    rig_run(&r, "FAILED");
+    json_object_put(rig_error(&r, "Task.StartTimeout"));
+    cr_expect_eq(fake_count(r.aws, "RunTask"), 3);
+    cr_expect_eq(r.durable.offset_ms / 1000, 20);
+    rig_release(&r);
+}
+
+/* ECS may not know a task yet that it has just given, however long it was waited for. */
+Test(sync, waits_for_a_task_to_be_seen_that_had_to_wait_for_capacity)
+{
+    static const struct fake_rule rules[] = {
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, REFUSED },
+        { "RunTask", 200, STARTED },
+        { "DescribeTasks", 200, MISSING },
+        { "DescribeTasks", 200, TASK("RUNNING", "") },
+        { "DescribeTasks", 200, TASK("STOPPED", EXITED("0")) },
+        NO_RULE,
+    };
+    struct rig r;
+    rig_init(&r, SYNC(""), rules);
+    rig_run(&r, "SUCCEEDED");
+    cr_expect_gt(r.durable.offset_ms, 60000, "the wait was too short to tell");
+    cr_expect_lt(r.durable.offset_ms, 200000);
+    rig_release(&r);
+}
