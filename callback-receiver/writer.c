@@ -9,6 +9,8 @@
 
 /* Enough for any group of writer_call; a group is never split over two transactions. */
 #define BATCH_BYTES (16U << 20)
+/* Operations that are worth a flush of their own. */
+#define ENOUGH 64
 
 /* What was submitted together: runs in one transaction. */
 struct job {
@@ -63,9 +65,9 @@ struct call {
     struct error err;
 };
 
-/* Is there a transaction for this lane? One that begins beside another's is at least as large: each
- * costs the store a flush, and what is small does better to grow until the other has ended. Called
- * with the lock held. */
+/* Is there a transaction for this lane? One that begins beside another's has enough operations or
+ * as many as that: each costs the store a flush, and what is small does better to grow until the
+ * other has ended. Called with the lock held. */
 static bool ready(const struct lane *lane)
 {
     const struct writer *w = lane->writer;
@@ -73,7 +75,7 @@ static bool ready(const struct lane *lane)
     if (lane == &w->lanes[0] && w->own > 0)
         return true;
     for (size_t i = 0; i < w->lane_count; i++)
-        if (&w->lanes[i] != lane && shared < w->lanes[i].running && !w->stopping)
+        if (&w->lanes[i] != lane && shared < ENOUGH && shared < w->lanes[i].running && !w->stopping)
             return false;
     return shared > 0;
 }

@@ -5,7 +5,8 @@
  *
  * SQLite has one such thread. With a store that several may share there are three, each with a
  * connection of its own: while one waits for the server's disk, the others decide what comes next.
- * What begins beside another transaction is at least as large as it: small ones wait and grow.
+ * What begins beside another transaction is as large as it, or has 64 operations: smaller ones wait
+ * and grow.
  *
  * The queue has limits, which writer_has_room tells: ask before an operation of a client is
  * submitted, refuse the client when there is none. The receiver's own operations are few and are

@@ -389,3 +389,53 @@ Test(writer, what_begins_beside_another_is_as_large)
     writer_stop(w);
     cr_assert_eq(told.count, 8);
 }
+
+#define MANY 100
+
+static unsigned runs_of(struct fake *f)
+{
+    pthread_mutex_lock(&f->lock);
+    unsigned runs = f->runs;
+    pthread_mutex_unlock(&f->lock);
+    return runs;
+}
+
+static void count_told(struct store_op *op, const struct error *err, void *arg)
+{
+    (void)op;
+    atomic_fetch_add((atomic_uint *)arg, err == NULL);
+}
+
+/* A large transaction keeps nobody waiting who could fill one that is large enough. */
+Test(writer, what_begins_beside_a_large_one_is_large_enough)
+{
+    struct fake f[2];
+    struct error err;
+    static struct store_op ops[MANY + 64];
+    struct store_op *all[MANY + 64];
+    void *args[MANY + 64];
+    atomic_uint told = 0;
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+        all[i] = &ops[i];
+        args[i] = &told;
+    }
+    fake_init(&f[0]);
+    fake_init(&f[1]);
+    fake_set(&f[0], true, false);
+    fake_set(&f[1], true, false);
+    struct store *stores[] = { &f[0].base, &f[1].base };
+    struct writer *w = writer_start(stores, 2, NULL, NULL, &err);
+    cr_assert_not_null(w, "%s", err.msg);
+    writer_submit_all(w, all, args, MANY, count_told);
+    while (runs_of(&f[0]) + runs_of(&f[1]) == 0)
+        clock_sleep_ms(clock_system(), 1);
+    struct fake *beside = runs_of(&f[0]) ? &f[1] : &f[0];
+    writer_submit_all(w, all + MANY, args, 63, count_told); /* wait */
+    writer_submit_all(w, all + MANY + 63, args, 1, count_told);
+    await_runs(beside, 1);
+    cr_assert_eq(beside->sizes[0], 64, "%zu", beside->sizes[0]);
+    fake_set(&f[0], false, false);
+    fake_set(&f[1], false, false);
+    writer_stop(w);
+    cr_assert_eq(told, MANY + 64);
+}
