@@ -10,8 +10,8 @@
 #include "local/stack/screen.h"
 #include "local/stack/stack.h"
 
-#define END_MS  40000
-#define TASK_MS 10000
+#define END_MS  120000
+#define TASK_MS 60000
 #define DOWN_MS 1000
 
 struct scenario {
@@ -126,15 +126,23 @@ static int post(struct demo *d, size_t i, struct error *err)
     return 0;
 }
 
-/* The container's first process, once it runs. */
+/* The container's first process, once it runs. A workflow that has ended without one says why. */
 static int wait_for_task(struct demo *d, size_t i, struct error *err)
 {
     const struct clock *clock = clock_system();
     int64_t until = clock_mono_ms(clock) + TASK_MS;
+    auto_free char *path = mem_printf("/workflows/%s", d->ids[i]);
+    auto_answer struct api_answer answer = { 0 };
     while (clock_mono_ms(clock) < until) {
         int pid = facts_task_pid(d->local_aws, d->ids[i]);
         if (pid > 0)
             return pid;
+        if (api_send(d->api, "GET", path, NULL, NULL, &answer, err) < 0)
+            return -1;
+        const char *status = json_get_str(answer.json, "status");
+        if (answer.status != 200 || (status && strcmp(status, "RUNNING") != 0))
+            return error_set(err, ERR_PROTOCOL, answer.status, "%s: its task does not run: %.500s",
+                             scenarios[i].name, answer.text);
         clock_sleep_ms(clock, 50);
     }
     return error_set(err, ERR_TIMEOUT, 0, "%s: its task does not run after %d ms",

@@ -14,8 +14,8 @@
 #include "shared/base/encode.h"
 #include "shared/base/opts.h"
 
-#define READY_MS 20000
-#define STOP_MS  10000
+#define READY_MS 60000
+#define STOP_MS  30000
 
 struct stack {
     char *bin_dir;
