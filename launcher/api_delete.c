@@ -70,6 +70,8 @@ static int stop_jobs(struct api_call *c, int64_t *tasks, struct error *err)
     if (!known)
         log_warn(c->tools->log, log_event("history_not_read"), log_err(&unread));
     stop_children(c, &past, tasks);
+    if (c->tools->receiver)
+        receiver_client_halve_deadline(c->tools->receiver);
     for (;;) {
         if (c->tools->receiver)
             api_past_close(c, &past);

@@ -264,7 +264,10 @@ void api_history(struct api_call *c)
         size_t len = 0;
         if (lambda_get_history(c->tools->aws, c->arn, with_data, marker, PAGE_EVENTS, &page, &err) <
             0) {
-            api_upstream_problem(c, &err);
+            if (marker && err.code == ERR_INVALID)
+                api_reply_problem(c->reply, 400, NULL, "marker must be one of a nextUrl");
+            else
+                api_upstream_problem(c, &err);
             return;
         }
         json_text(page, &len);

@@ -215,6 +215,8 @@ static int cleanup_body(struct durable_step *step, void *arg, struct json_object
     attempt_step_begin(step, a->tools);
     /* Both are tried, whatever becomes of the other. */
     int closed = 0;
+    if (c->stop_task)
+        receiver_client_halve_deadline(a->tools->receiver);
     if (a->launcher_token)
         closed =
             receiver_close(a->tools->receiver, a->public_id, a->launcher_token, word, &closing);

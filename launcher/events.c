@@ -89,6 +89,8 @@ static void handle_batch(const struct events_tools *t, struct json_object *recor
     for (size_t i = 0; i < json_object_array_length(records); i++) {
         struct json_object *record = json_object_array_get_idx(records, i);
         bool late = deadline_ms && clock_mono_ms(t->clock) >= deadline_ms;
+        receiver_client_set_deadline(t->receiver,
+                                     deadline_ms); /* each record may bring it nearer */
         if (!late && handle_record(t, record) == 0)
             continue;
         struct json_object *item = json_object_new_object();

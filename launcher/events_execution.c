@@ -59,6 +59,7 @@ static int clean(const struct ended *e, struct past *past, int64_t *count, struc
     char reason[96];
     int64_t until_ms = clock_mono_ms(t->clock) + IN_FLIGHT_MS;
     snprintf(reason, sizeof(reason), "the workflow has ended: %s", e->status);
+    receiver_client_halve_deadline(t->receiver);
     int rc = close_registrations(e, past, err);
     /* Their own ends come as events too, and stop their tasks. */
     if (past_stop_children(t->aws, t->cfg->cluster, past, false, reason, count, err) < 0)

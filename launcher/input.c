@@ -15,8 +15,11 @@ static const struct {
                                                 "startTimeoutSeconds", "heartbeatSeconds",
                                                 "engineHeartbeatSeconds", "retry",
                                                 "wrapResultBytes", NULL } },
-    [INPUT_SYNC] = { "sync", (const char *const[]){ "pattern", "task", "timeoutSeconds",
-                                                    "startTimeoutSeconds", "retry", NULL } },
+    /* The last three are refused with a better reason (explain_sync). */
+    [INPUT_SYNC] = { "sync",
+                     (const char *const[]){ "pattern", "task", "timeoutSeconds",
+                                            "startTimeoutSeconds", "retry", "input",
+                                            "heartbeatSeconds", "engineHeartbeatSeconds", NULL } },
     [INPUT_BATCH] = { "batch",
                       (const char *const[]){ "pattern", "task", "tasks", "timeoutSeconds",
                                              "startTimeoutSeconds", "heartbeatSeconds",
@@ -157,6 +160,34 @@ static void explain_sync(struct input_reader *r, struct json_object *doc)
     }
 }
 
+/* Whether any string of `v` has a NUL in it. */
+static bool has_nul(struct json_object *v)
+{
+    if (json_object_is_type(v, json_type_string))
+        return memchr(json_object_get_string(v), '\0', (size_t)json_object_get_string_len(v));
+    if (json_object_is_type(v, json_type_array))
+        for (size_t i = 0; i < json_object_array_length(v); i++)
+            if (has_nul(json_object_array_get_idx(v, i)))
+                return true;
+    if (json_object_is_type(v, json_type_object)) {
+        json_object_object_foreach(v, name, member)
+        {
+            (void)name;
+            if (has_nul(member))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What the receiver would refuse is refused before anything is begun. */
+static void read_input(struct input_reader *r, struct json_object *doc)
+{
+    r->in->input = json_get(doc, "input");
+    if (has_nul(r->in->input))
+        input_fault(&r->faults, "/input", "must not contain NUL");
+}
+
 static void read_workflow(struct input_reader *r, struct json_object *doc)
 {
     struct input *in = r->in;
@@ -167,7 +198,7 @@ static void read_workflow(struct input_reader *r, struct json_object *doc)
     read_times(r, doc);
     read_retry(r, doc);
     input_read_int(r, doc, "", "wrapResultBytes", 1, INPUT_WRAP_MAX, &in->wrap_bytes);
-    in->input = json_get(doc, "input");
+    read_input(r, doc);
     if (in->pattern == INPUT_BATCH)
         input_read_jobs(r, doc);
 }

@@ -57,6 +57,12 @@ void receiver_client_set_deadline(struct receiver_client *r, int64_t deadline_ms
     r->retry.deadline_ms = deadline_ms;
 }
 
+void receiver_client_halve_deadline(struct receiver_client *r)
+{
+    if (r->retry.deadline_ms)
+        r->retry.deadline_ms -= (r->retry.deadline_ms - clock_mono_ms(r->retry.clock)) / 2;
+}
+
 static enum error_code code_of(int status)
 {
     switch (status) {

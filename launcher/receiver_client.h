@@ -26,6 +26,9 @@ void receiver_client_set_retry(struct receiver_client *r, unsigned attempts, int
 void receiver_client_set_trace(struct receiver_client *r, const char *traceparent);
 /* When calls must have ended (monotonic clock, ms); 0: none. */
 void receiver_client_set_deadline(struct receiver_client *r, int64_t deadline_ms);
+/* Brings that nearer: calls get half of what is left of it, so that a receiver that does not answer
+ * leaves time for what must be done all the same. Nothing where there is none. */
+void receiver_client_halve_deadline(struct receiver_client *r);
 
 /* PUT: registers a job; `body` is JSON text. The same again is a success. */
 int receiver_register(struct receiver_client *r, const char *id, const char *token,

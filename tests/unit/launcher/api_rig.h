@@ -24,6 +24,7 @@ struct rig {
     struct token_keys *keys;
     struct clock clock; /* the machine's, and what was slept on it without sleeping */
     int64_t slept_ms;
+    int64_t left_ms;           /* of an invocation; 0: 30,000 */
     struct json_object *reply; /* of the last request */
     struct json_object *body;
 };
@@ -142,7 +143,8 @@ UNUSED static int ask(struct rig *r, const struct ask *a)
     const struct lambda_invocation inv = { .request_id = "r",
                                            .function_arn = INVOKE_ARN,
                                            .trace_id = "",
-                                           .deadline_ms = clock_wall_ms(&r->clock) + 30000,
+                                           .deadline_ms = clock_wall_ms(&r->clock) +
+                                                          (r->left_ms ? r->left_ms : 30000),
                                            .payload = text,
                                            .payload_len = len };
     cr_assert_eq(api_handle(&inv, &r->tools, &response, &err), 0, "%s", err.msg);

@@ -3,11 +3,14 @@
 #ifndef TESTS_UNIT_LAUNCHER_FAKE_AWS_H
 #define TESTS_UNIT_LAUNCHER_FAKE_AWS_H
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "shared/aws/aws.h"
 #include "shared/base/clock.h"
@@ -40,6 +43,20 @@ struct fake_aws {
     struct fake_asked asked[FAKE_ASKED];
     char url[128];
 };
+
+/* A port of the loopback interface that takes connections and never answers; *fd is the caller's to
+ * close. */
+UNUSED static char *fake_silence(int *fd)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET };
+    socklen_t len = sizeof(at);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(*fd, (struct sockaddr *)&at, len), 0);
+    cr_assert_eq(listen(*fd, 16), 0);
+    cr_assert_eq(getsockname(*fd, (struct sockaddr *)&at, &len), 0);
+    return mem_printf("http://127.0.0.1:%d", ntohs(at.sin_port));
+}
 
 static const struct fake_rule fake_defaults[] = {
     { "RunTask", 200, "{\"tasks\":[{\"taskArn\":\"arn:task/1\"}],\"failures\":[]}" },

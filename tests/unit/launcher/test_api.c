@@ -415,6 +415,20 @@ Test(api, leaves_callback_ids_out_of_the_history)
     rig_release(&r);
 }
 
+Test(api, refuses_a_marker_that_lambda_does_not_know)
+{
+    static const struct fake_rule rules[] = {
+        { "History", 400,
+          "{\"__type\":\"InvalidParameterValueException\",\"message\":\"Invalid Marker\"}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init(&r, rules);
+    cr_expect_eq(get(&r, "/workflows/" ID "/history", "marker=x"), 400);
+    cr_expect_eq(get(&r, "/workflows/" ID "/history", ""), 500, "none was given");
+    rig_release(&r);
+}
+
 Test(api, stops_the_execution_and_its_tasks)
 {
     static const struct fake_rule rules[] = {

@@ -218,6 +218,29 @@ Test(api_jobs, a_stop_succeeds_while_the_receiver_is_away)
     rig_release(&r);
 }
 
+#define SILENT_MS 8000 /* half of it is what a receiver may cost that does not answer */
+
+Test(api_jobs, a_stop_has_time_for_the_tasks_though_the_receiver_does_not_answer)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200, "{\"Events\":[" STARTED("AAAA") "," STARTED("BBBB") "]}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    struct error err = { 0 };
+    auto_close int silent = -1;
+    rig_init_receiver(&r, rules);
+    auto_free char *url = fake_silence(&silent);
+    receiver_client_free(r.tools.receiver);
+    r.tools.receiver = receiver_client_new(url, clock_system(), &err);
+    r.left_ms = SILENT_MS;
+    cr_expect_eq(stop_it(&r), 200);
+    cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
+    rig_release(&r);
+}
+
 /* A stop that has not stopped everything is not answered with success: it can be asked for again.
  * Each task is tried, whatever becomes of the one before. */
 Test(api_jobs, a_stop_that_leaves_something_is_no_success)
