@@ -179,10 +179,19 @@ static bool read_statuses(const char *query, unsigned *out)
     return true;
 }
 
+static bool refuse_value(struct aws_request *r, const char *name, const char *what)
+{
+    aws_error(r, 400, "ValidationException",
+              "1 validation error detected: Value at '%s' must be %s", name, what);
+    return false;
+}
+
 static bool read_time(struct aws_request *r, const char *name, int64_t *out)
 {
     auto_free char *text = httpd_query_get(r->http, name);
-    return !text || clock_parse(text, out) == 0;
+    if (!text || clock_parse(text, out) == 0)
+        return true;
+    return refuse_value(r, name, "a time like 2026-01-23T17:57:58Z");
 }
 
 static bool read_filter(struct aws_request *r, struct execution_filter *f)
@@ -190,14 +199,14 @@ static bool read_filter(struct aws_request *r, struct execution_filter *f)
     auto_free char *marker = httpd_query_get(r->http, "Marker");
     if (!lambda_read_bool(r, "ReverseOrder", &f->reverse) || !lambda_read_max_items(r, &f->limit))
         return false;
-    if (read_statuses(httpd_query(r->http), &f->statuses) &&
-        read_time(r, "StartedAfter", &f->after_ms) &&
-        read_time(r, "StartedBefore", &f->before_ms) &&
-        (!marker || !*marker || opts_int(marker, 1, INT64_MAX, &f->from) == 0))
-        return true;
-    aws_error(r, 400, "ValidationException",
-              "1 validation error detected: a status, a time or the marker is malformed");
-    return false;
+    if (!read_statuses(httpd_query(r->http), &f->statuses))
+        return refuse_value(r, "Statuses", "RUNNING, SUCCEEDED, FAILED, TIMED_OUT or STOPPED");
+    if (!read_time(r, "StartedAfter", &f->after_ms) ||
+        !read_time(r, "StartedBefore", &f->before_ms))
+        return false;
+    if (marker && *marker && opts_int(marker, 1, INT64_MAX, &f->from) < 0)
+        return refuse_value(r, "Marker", "the NextMarker of an earlier answer");
+    return true;
 }
 
 void lambda_list_run(struct lambda *l, struct aws_request *r)

@@ -99,7 +99,8 @@ Test(local_commands, they_say_what_is_wrong, .timeout = 60)
     refuse(&r, "callback explode x", "use: local-aws callback");
     refuse(&r, "callback succeed YWJj 1", "Invalid callback id");
     refuse(&r, "executions --limit 0", "limit");
-    refuse(&r, "executions --status DONE", "a status, a time or the marker is malformed");
+    refuse(&r, "executions --status DONE",
+           "Value at 'Statuses' must be RUNNING, SUCCEEDED, FAILED, TIMED_OUT or STOPPED");
     refuse(&r, "console --state /nonexistent", "/nonexistent/console.url");
     refuse(&r, "functions --endpoint-url http://127.0.0.1:1", "connect");
     expect(&r, "history --help", "Commands: functions, executions, history");
