@@ -234,7 +234,7 @@ static int start(struct program *p, struct error *err)
                                       .arg = local->api,
                                       .log = local->log };
     if (!(p->aws = httpd_start(&cfg, err)))
-        return -1;
+        return error_wrap(err, "--aws-listen");
     p->aws_url = mem_printf("http://%s", httpd_address(p->aws));
     local->aws_url = p->aws_url;
     local->faults = faults_new();
@@ -245,7 +245,7 @@ static int start(struct program *p, struct error *err)
     if (!(p->console = console_new(local, p->ecs, err)))
         return -1;
     if (!(p->gateway = gateway_new(local, p->settings.http_listen, err)))
-        return -1;
+        return error_wrap(err, "--http-listen");
     auto_free char *http_url = mem_printf("http://%s", gateway_address(p->gateway));
     log_info(local->log, log_event("listening"), log_str("service", "aws"),
              log_str("url", p->aws_url));

@@ -26,8 +26,14 @@ struct store {
 
 static int sql_error(struct store *s, const char *what, struct error *err)
 {
-    return error_set(err, ERR_IO, sqlite3_extended_errcode(s->db), "%s: %s", what,
-                     sqlite3_errmsg(s->db));
+    int code = sqlite3_errcode(s->db) & 0xff;
+    bool damaged = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
+    auto_free char *hint = damaged ? mem_printf(": %s/local-aws.db is damaged: start with an empty "
+                                                "folder",
+                                                s->dir)
+                                   : mem_dup("");
+    return error_set(err, ERR_IO, sqlite3_extended_errcode(s->db), "%s: %s%s", what,
+                     sqlite3_errmsg(s->db), hint);
 }
 
 static void fail(struct store *s, const char *what)

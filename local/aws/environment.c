@@ -127,12 +127,19 @@ static void set_state(struct environment *env, enum environment_state state)
 /* ---- life -------------------------------------------------------------------------------------
  */
 
+static void not_executed(const struct environment *env, int why)
+{
+    struct error err;
+    (void)!error_set_errno(&err, why, "cannot execute %s", config_of(env)->command[0]);
+    function_not_started(env->function, &err);
+}
+
 static void on_end(void *arg)
 {
     struct environment *env = arg;
     char how[64];
     loop_unwatch(env->local->loop, env->process.pidfd);
-    function_process_reap(&env->process, how, sizeof(how));
+    int why = function_process_reap(&env->process, how, sizeof(how));
     log_info(env->local->log, log_event("environment_ended"),
              log_str("function", config_of(env)->name), log_int("pid", env->process.pid),
              log_str("how", how));
@@ -140,6 +147,8 @@ static void on_end(void *arg)
     end_log(env, env->invocation);
     if (env->invocation)
         invocation_crash(MOVE(env->invocation), how);
+    else if (why)
+        not_executed(env, why);
     else if (env->state == ENV_STARTING)
         function_crash_first(env->function, how);
     function_gone(env->function, env); /* frees it */
@@ -173,7 +182,7 @@ struct environment *environment_start(struct function *f, struct error *err)
     struct environment *env = mem_alloc(sizeof(*env));
     env->function = f;
     env->local = function_local(f);
-    env->process.pidfd = -1;
+    env->process.pidfd = env->process.report = -1;
     auto_close int output = -1;
     if (!(env->log = function_log_open(env->local, config_of(env)->name, &output, err)) ||
         serve(env, err) < 0 ||

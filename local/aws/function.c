@@ -228,13 +228,30 @@ void function_crash_first(struct function *f, const char *how)
 /* ---- environments -----------------------------------------------------------------------------
  */
 
-static void fail_to_start(struct function *f, const struct error *why)
+static const char no_entry[] = "Runtime.InvalidEntrypoint";
+
+void function_not_started(struct function *f, const struct error *why)
 {
+    auto_buf struct buf body = BUF_INIT(8192);
     log_error(f->local->log, log_event("environment_not_started"),
               log_str("function", f->config->name), log_err(why));
-    static const char body[] = "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":"
-                               "\"The function's process could not be started.\"}";
-    function_fail_first(f, body, sizeof(body) - 1, "Runtime.InvalidEntrypoint");
+    buf_printf(&body, "{\"errorType\":\"%s\",\"errorMessage\":", no_entry);
+    buf_add_json_str(&body, why->msg);
+    buf_add_char(&body, '}');
+    function_fail_first(f, buf_str(&body), body.len, no_entry);
+}
+
+/* What waits is left to the environments that there are; without any, each fails in its turn. */
+static void fail_to_start(struct function *f, const struct error *why)
+{
+    if (f->count > 0) {
+        log_warn(f->local->log, log_event("environment_not_started"),
+                 log_str("function", f->config->name), log_err(why));
+        return;
+    }
+    function_not_started(f, why);
+    if (f->waiting > 0 && !f->look)
+        f->look = loop_after(f->local->loop, 0, look_soon, f);
 }
 
 static void after_patience(void *arg)

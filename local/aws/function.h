@@ -78,6 +78,8 @@ void function_look(struct function *f);
 void function_gone(struct function *f, struct environment *env);
 /* No process came up for the oldest that waits: it fails with this error. */
 void function_fail_first(struct function *f, const char *body, size_t len, const char *type);
+/* The same for want of a process, logged. */
+void function_not_started(struct function *f, const struct error *why);
 /* The same where the process ended as it came up. */
 void function_crash_first(struct function *f, const char *how);
 

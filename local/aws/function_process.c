@@ -20,7 +20,7 @@
 struct launch {
     char *const *argv;
     char **env;
-    int output, null;
+    int output, null, report;
     pid_t parent;
 };
 
@@ -98,10 +98,12 @@ static _Noreturn void child(const struct launch *l)
         _exit(126);
     signals_unblock();
     execvpe(l->argv[0], l->argv, l->env);
+    int why = errno;
+    (void)!write(l->report, &why, sizeof(why)); /* what is lost is in the output, too */
     complain("local-aws: cannot execute ");
     complain(l->argv[0]);
     complain(": ");
-    complain(strerrordesc_np(errno));
+    complain(strerrordesc_np(why));
     complain("\n");
     _exit(127);
 }
@@ -113,26 +115,36 @@ int function_process_start(const struct local *local, const struct config_functi
     auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null < 0)
         return error_set_errno(err, errno, "cannot open /dev/null");
+    int report[2];
+    if (pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
+        return error_set_errno(err, errno, "cannot make a pipe");
+    auto_close int written = report[1];
     struct launch launch = { .argv = function->command,
                              .env = make_environment(local, function, runtime_api),
                              .output = output,
                              .null = null,
+                             .report = report[1],
                              .parent = getpid() };
     pid_t pid = fork();
     if (pid == 0)
         child(&launch);
     int eno = errno;
     free_list(launch.env);
-    if (pid < 0)
+    if (pid < 0) {
+        close(report[0]);
         return error_set_errno(err, eno, "cannot start %s", function->command[0]);
+    }
     setpgid(pid, pid); /* whoever is first: a kill of the group must find it */
     out->pid = pid;
+    out->report = report[0];
     out->pidfd = pidfd_open(pid, 0);
     if (out->pidfd >= 0)
         return 0;
     error_set_errno(err, errno, "pidfd_open");
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+    mem_close_fd(&out->report);
+    out->pid = 0;
     return -1;
 }
 
@@ -142,9 +154,9 @@ void function_process_kill(const struct function_process *p)
         kill(p->pid, SIGKILL);
 }
 
-void function_process_reap(struct function_process *p, char *how, size_t size)
+int function_process_reap(struct function_process *p, char *how, size_t size)
 {
-    int status = 0;
+    int status = 0, why = 0;
     while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
@@ -153,5 +165,9 @@ void function_process_reap(struct function_process *p, char *how, size_t size)
         snprintf(how, size, "signal: %s", sigdescr_np(WTERMSIG(status)));
     else
         snprintf(how, size, "exit status %d", WEXITSTATUS(status));
+    if (read(p->report, &why, sizeof(why)) != (ssize_t)sizeof(why))
+        why = 0;
+    mem_close_fd(&p->report);
     mem_close_fd(&p->pidfd);
+    return why;
 }

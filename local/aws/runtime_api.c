@@ -78,9 +78,25 @@ static void handle(struct httpd_request *req, void *arg)
         refuse(req, 404, "NotFound", "There is nothing at this path.");
 }
 
+/* The invocation fails with it, whatever its runtime makes of the 413. */
 static void too_large(struct httpd_request *req, void *arg)
 {
-    (void)arg;
+    static const char type[] = "Function.ResponseSizeTooLarge";
+    const struct runtime_api *api = arg;
+    auto_free char *id = request_id_of(httpd_path(req), "/response");
+    auto_free char *body = mem_printf(
+        "{\"errorMessage\":\"Response payload size exceeded maximum allowed payload size "
+        "(%d bytes).\",\"errorType\":\"%s\"}",
+        MAX_RESPONSE, type);
+    const struct runtime_answer a = { .req = req,
+                                      .request_id = id,
+                                      .is_error = true,
+                                      .body = body,
+                                      .len = strlen(body),
+                                      .type = type };
+    if (id)
+        (void)api->ops->answer(api->arg,
+                               &a); /* one that is not in progress here is refused all the same */
     refuse(req, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size.");
 }
 

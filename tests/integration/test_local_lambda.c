@@ -369,7 +369,9 @@ Test(local_lambda, a_function_that_cannot_start_fails_its_caller, .timeout = 60)
     struct lambda_rig r;
     lambda_rig_start(&r, "[\"/nonexistent/bootstrap\"]");
     auto_free char *answer = lambda_rig_invoke(&r, "p", "{}", true);
-    cr_assert_not_null(strstr(answer, "exit status 127"), "%s", answer);
+    cr_assert_not_null(strstr(answer, "\"errorType\":\"Runtime.InvalidEntrypoint\""), "%s", answer);
+    cr_assert_not_null(strstr(answer, "cannot execute /nonexistent/bootstrap: No such file"), "%s",
+                       answer);
     lambda_rig_stop(&r);
 }
 
