@@ -317,6 +317,14 @@ void job_await_file(const struct job *j, const char *name)
     }
 }
 
+void job_let_go(const struct job *j)
+{
+    auto_free char *path = mem_printf("%s/go", j->folder);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fclose(file);
+}
+
 void job_wait(struct job *j, int64_t timeout_ms)
 {
     int64_t until = monotonic_ms() + timeout_ms;

@@ -72,6 +72,8 @@ void job_wait(struct job *j, int64_t timeout_ms);
 char *job_file(const struct job *j, const char *name);
 /* Waits until the command has made that file. */
 void job_await_file(const struct job *j, const char *name);
+/* Makes the file "go" in its folder: the command waits for it, and takes it away. */
+void job_let_go(const struct job *j);
 void job_release(struct job *j);
 bool alive(pid_t pid);
 int64_t monotonic_ms(void);

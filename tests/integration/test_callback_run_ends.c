@@ -267,18 +267,18 @@ static const struct ending endings[] = {
     { .name = "410 while it runs",
       .script = "exec sleep 600",
       .options = { "--heartbeat=1" },
-      .rules = { { "heartbeat", 2, 0, 410, NULL } },
+      .rules = { { "heartbeat", 4, 0, 410, NULL } },
       .status = 75,
       .log = "no_longer_waits" },
     { .name = "410 while it runs, and it ends with 0",
       .script = "trap 'exit 0' TERM; " FOREVER,
       .options = { "--heartbeat=1" },
-      .rules = { { "heartbeat", 2, 0, 410, NULL } },
+      .rules = { { "heartbeat", 4, 0, 410, NULL } },
       .status = 75 },
     { .name = "410 while it runs, and it ignores SIGTERM",
       .script = "trap '' TERM; " FOREVER,
       .options = { "--heartbeat=1", "--stop-timeout=1" },
-      .rules = { { "heartbeat", 2, 0, 410, NULL } },
+      .rules = { { "heartbeat", 4, 0, 410, NULL } },
       .status = 75,
       .log = "command_killed" },
     { .name = "410 to the report",
@@ -431,14 +431,6 @@ static const char waits_for_go[] =
     "touch $FOLDER/up; while [ ! -e $FOLDER/go ]; do sleep 0.02; done; rm $FOLDER/go $FOLDER/up; "
     "echo '\"done\"'";
 
-static void go(const struct job *j)
-{
-    auto_free char *path = mem_printf("%s/go", j->folder);
-    FILE *file = fopen(path, "w");
-    cr_assert_not_null(file);
-    fclose(file);
-}
-
 static void assert_done_once(struct fake *f, const struct job *j)
 {
     cr_assert_eq(j->status, 0, "%s", j->err);
@@ -457,7 +449,7 @@ Test(callback_run_away, at_the_start)
     job_await_file(&j, "up"); /* it runs all the same */
     struct fake *f = fake_start(port, NULL, NULL);
     fake_wait(f, "heartbeat", 2, PATIENCE);
-    go(&j);
+    job_let_go(&j);
     job_wait(&j, PATIENCE);
     assert_done_once(f, &j);
     cr_assert(strstr(j.err, "heartbeat_accepted_again"), "%s", j.err);
@@ -478,7 +470,7 @@ Test(callback_run_away, in_the_middle)
     pause_ms(3 * MOMENT_MS); /* heartbeats are lost */
     struct fake *after = fake_start(port, NULL, NULL);
     fake_wait(after, "heartbeat", 2, PATIENCE);
-    go(&j);
+    job_let_go(&j);
     job_wait(&j, PATIENCE);
     assert_done_once(after, &j);
     cr_assert(strstr(j.err, "heartbeat_failed") && strstr(j.err, "heartbeat_accepted_again"));
@@ -494,7 +486,7 @@ Test(callback_run_away, at_the_end)
     job_start(&j, &(struct job_setup){ .port = port }, waits_for_go);
     job_await_file(&j, "up");
     fake_stop(before);
-    go(&j);
+    job_let_go(&j);
     for (int64_t until = monotonic_ms() + PATIENCE; access(j.folder, F_OK) == 0;) {
         auto_free char *err = job_file(&j, "stderr");
         cr_assert_lt(monotonic_ms(), until);
