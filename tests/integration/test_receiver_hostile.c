@@ -177,17 +177,20 @@ Test(receiver_hostile, headers_and_bodies_beyond_all_limits_are_cut_off)
     uint16_t port = port_of(r);
     auto_free char *filler = mem_alloc((4 << 20) + 1);
     memset(filler, 'a', 4 << 20);
-    static const char *const fronts[] = {
-        "GET /healthz HTTP/1.1\r\n" H "X: ",          /* one header of 4 MiB */
-        "GET /",                                      /* a path */
-        "",                                           /* a method */
-        LINE H "Content-Length: 99999999999\r\n\r\n", /* a body */
-        LINE H "Transfer-Encoding: chunked\r\n\r\n400000\r\n",
+    static const struct {
+        const char *front, *back; /* of 4 MiB */
+    } cases[] = {
+        { "GET /healthz HTTP/1.1\r\n" H "X: ", "" },          /* one header */
+        { "GET /", "" },                                      /* a path */
+        { "", "" },                                           /* a method */
+        { LINE H "Content-Length: 99999999999\r\n\r\n", "" }, /* a body */
+        { LINE H "Transfer-Encoding: chunked\r\n\r\n400000\r\n", "\r\n0\r\n\r\n" },
     };
-    for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         int fd = dial(port);
-        put(fd, fronts[i], strlen(fronts[i]));
+        put(fd, cases[i].front, strlen(cases[i].front));
         put(fd, filler, 4 << 20);
+        put(fd, cases[i].back, strlen(cases[i].back));
         shutdown(fd, SHUT_WR);
         auto_free char *text = hear(fd);
         close(fd);
