@@ -103,6 +103,20 @@ int facts_read(struct api *api, struct aws *aws, const char *cluster, const char
     return read_history(api, aws, cluster, id, out, err);
 }
 
+int facts_invocations(struct api *api, const char *id)
+{
+    auto_answer struct api_answer answer = { 0 };
+    auto_free char *path = mem_printf("/workflows/%s/history", id);
+    if (api_send(api, "GET", path, NULL, NULL, &answer, NULL) < 0)
+        return 0;
+    struct json_object *events = json_get_arr(answer.json, "events");
+    int ended = 0;
+    for (size_t i = 0; events && i < json_object_array_length(events); i++)
+        ended += json_get_obj(json_object_array_get_idx(events, i), "InvocationCompletedDetails") !=
+                 NULL;
+    return ended;
+}
+
 int facts_task_pid(struct api *local_aws, const char *id)
 {
     auto_answer struct api_answer answer = { 0 };

@@ -23,6 +23,9 @@ int facts_read(struct api *api, struct aws *aws, const char *cluster, const char
                struct json_object *ended, struct facts *out, struct error *err) CHECKED;
 void facts_release(struct facts *f);
 
+/* How many of its invocations have ended so far. */
+int facts_invocations(struct api *api, const char *id);
+
 /* The task that works for the workflow now, as local-aws shows it: 0 where there is none yet. */
 int facts_task_pid(struct api *local_aws, const char *id);
 

@@ -8,6 +8,7 @@
 
 #define JOB(command)                                                                               \
     "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sh\",\"-c\",\"" command "\"]}}"
+#define WAIT "while [ ! -e %s ]; do sleep 0.05; done; "
 
 static void same_requests(struct json_object *requests)
 {
@@ -23,10 +24,16 @@ Test(workflow, runs_one_task_in_two_invocations_and_nothing_meanwhile)
     struct world w;
     struct facts f = { 0 };
     world_start(&w, NULL);
-    auto_free char *id = world_post(&w, JOB("sleep 1; echo '{\\\"answer\\\":42}'"));
+    auto_free char *go = world_go(&w);
+    auto_free char *body = mem_printf(JOB(WAIT "echo '{\\\"answer\\\":42}'"), go);
+    auto_free char *id = world_post(&w, body);
     world_task_pid(&w, id);
-    clock_sleep_ms(clock_system(), 400);
-    cr_assert_eq(world_busy(&w, "launcher"), 0, "the launcher runs while the task works");
+    world_suspended(&w, id, 1);
+    for (int i = 0; i < 40; i++) {
+        cr_assert_eq(world_busy(&w, "launcher"), 0, "the launcher runs while the task works");
+        clock_sleep_ms(clock_system(), 10);
+    }
+    world_let_go(&w);
     world_expect(&w, id, "SUCCEEDED", NULL, &f);
     cr_assert_str_eq(f.result, "{\"answer\":42}");
     cr_assert_eq(f.tasks, 1);
@@ -84,7 +91,11 @@ Test(workflow, starts_no_second_task_when_the_launcher_dies_before_its_checkpoin
     world_fault(&w,
                 "{\"operation\":\"RunTask\",\"action\":\"kill-function\",\"function\":\"launcher\","
                 "\"times\":1}");
-    auto_free char *id = world_post(&w, JOB("sleep 3; echo 1"));
+    auto_free char *go = world_go(&w);
+    auto_free char *body = mem_printf(JOB(WAIT "echo 1"), go);
+    auto_free char *id = world_post(&w, body);
+    world_suspended(&w, id, 2);
+    world_let_go(&w);
     world_expect(&w, id, "SUCCEEDED", NULL, &f);
     cr_assert_eq(f.tasks, 1);
     cr_assert_eq(f.invocations, 3, "the killed one counts");
@@ -127,15 +138,34 @@ Test(workflow, a_failed_job_fails_the_workflow_with_its_reason)
     world_stop(&w);
 }
 
+/* Until the receiver has taken one. */
+static void await_heartbeat(struct world *w)
+{
+    struct error err = { 0 };
+    struct api *ops = api_new(stack_ops_url(w->stack), &err);
+    cr_assert_not_null(ops, "%s", err.msg);
+    for (int i = 0;; i++) {
+        auto_answer struct api_answer a = { 0 };
+        cr_assert_lt(i, 3000, "no heartbeat comes");
+        cr_assert_eq(api_send(ops, "GET", "/metrics", NULL, NULL, &a, &err), 0, "%s", err.msg);
+        const char *taken = strstr(a.text, "\ncallback_receiver_heartbeats_total ");
+        cr_assert_not_null(taken, "%s", a.text);
+        if (strncmp(strchr(taken, ' '), " 0\n", 3) != 0)
+            break;
+        clock_sleep_ms(clock_system(), 20);
+    }
+    api_free(ops);
+}
+
 Test(workflow, a_killed_container_is_noticed_and_the_signal_is_the_reason)
 {
     struct world w;
     struct facts f = { 0 };
     world_start(&w, NULL);
-    auto_free char *id = world_post(&w, "{\"pattern\":\"callback\",\"heartbeatSeconds\":2,"
+    auto_free char *id = world_post(&w, "{\"pattern\":\"callback\",\"heartbeatSeconds\":4,"
                                         "\"task\":{\"command\":[\"sleep\",\"300\"]}}");
     int pid = world_task_pid(&w, id);
-    clock_sleep_ms(clock_system(), 1500); /* a heartbeat has been sent */
+    await_heartbeat(&w);
     kill(pid, SIGKILL);
     world_expect(&w, id, "FAILED", "Task.Signal", &f);
     cr_assert(strstr(f.reason, "SIGKILL"), "%s", f.reason);

@@ -10,7 +10,7 @@
 #include "shared/token/token.h"
 
 #define END_MS   180000
-#define SOON_MS  20000
+#define SOON_MS  60000
 #define PAUSE_MS 20
 
 void world_start(struct world *w, const struct stack_options *options)
@@ -94,6 +94,28 @@ int world_task_pid(struct world *w, const char *id)
     }
     cr_assert_fail("the task of %s does not run", id);
     return 0;
+}
+
+void world_suspended(struct world *w, const char *id, int invocations)
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + SOON_MS;
+    while (facts_invocations(w->api, id) < invocations || world_busy(w, "launcher") > 0) {
+        cr_assert_lt(clock_mono_ms(clock_system()), until_ms, "%s does not suspend", id);
+        clock_sleep_ms(clock_system(), PAUSE_MS);
+    }
+}
+
+char *world_go(const struct world *w)
+{
+    return mem_printf("%s/go", stack_state_dir(w->stack));
+}
+
+void world_let_go(const struct world *w)
+{
+    auto_free char *path = world_go(w);
+    FILE *f = fopen(path, "w");
+    cr_assert_not_null(f);
+    fclose(f);
 }
 
 void world_gone(int pid)

@@ -34,6 +34,13 @@ void world_expect(struct world *w, const char *id, const char *status, const cha
 void world_history(struct world *w, const char *id, struct history_facts *out);
 /* Waits until the workflow's container runs and returns its first process. */
 int world_task_pid(struct world *w, const char *id);
+/* Waits until so many of its invocations have ended and no launcher runs: nothing else may be
+ * posted that keeps one busy. */
+void world_suspended(struct world *w, const char *id, int invocations);
+/* A file that is not there, for jobs to wait for; the caller's. */
+char *world_go(const struct world *w);
+/* Makes that file. */
+void world_let_go(const struct world *w);
 /* Waits until a process is gone. */
 void world_gone(int pid);
 /* Waits until no task of the stack runs, or is to run. */
