@@ -5,6 +5,7 @@ that looks like the repository's root; /usr/local stands for a folder in it. A c
 for curl, by an HTTP status of 400 and above. `ID` in a command, $ID and $ARN are what the answers before have named."""
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -25,10 +26,23 @@ PORTS = {'8080': 'HTTP_PORT', '8081': 'CALLBACKS_PORT', '9091': 'OPS_PORT', '456
 INPUT = {'items': [{'name': 'first'}]}  # of the jobs
 
 
+RESERVED = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return str(s.getsockname()[1])
+    """As program_free_port() does: below the ports of outgoing connections, under a name that keeps others off it."""
+    while True:
+        port = random.randrange(20000, 32000)
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f'\0lambda-ecs-durable.{port}')
+            with socket.socket() as s:
+                s.bind(('127.0.0.1', port))
+        except OSError:
+            name.close()
+            continue
+        RESERVED.append(name)
+        return str(port)
 
 
 def wait_for(what, condition):
