@@ -7,7 +7,7 @@
 #include "local/stack/program.h"
 #include "shared/aws/aws.h"
 
-#define SOON_MS 20000
+#define SOON_MS 60000
 
 struct local_rig {
     char dir[64];

@@ -147,7 +147,7 @@ struct redis_server *rig_redis(struct rig *r)
 
 int rig_terminate(struct rig *r)
 {
-    return program_stop(r->program, 10000);
+    return program_stop(r->program, WAIT_MS);
 }
 
 void rig_stop(struct rig *r)
@@ -388,7 +388,7 @@ struct rig_answer rig_ask(struct rig *r, const struct rig_ask *ask)
                                 .body_len = ask->body_len ? ask->body_len
                                             : ask->body   ? strlen(ask->body)
                                                           : 0,
-                                .timeout_ms = WAIT_MS * 3 };
+                                .timeout_ms = WAIT_MS * 2 };
     return send_request(r, &req);
 }
 

@@ -6,7 +6,7 @@
 
 #include "tests/integration/rig.h"
 
-#define WAIT_MS 30000
+#define WAIT_MS 60000
 #define ENV_MAX 40
 
 struct rig {

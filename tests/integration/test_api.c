@@ -8,7 +8,7 @@
 
 #define JOB(command)                                                                               \
     "{\"pattern\":\"callback\",\"task\":{\"command\":[\"sh\",\"-c\",\"" command "\"]}}"
-#define SOON_MS  20000
+#define SOON_MS  60000
 #define PAUSE_MS 50
 
 /* A GET that must be answered with 200; the body is the caller's. */

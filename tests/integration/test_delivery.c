@@ -320,7 +320,7 @@ static void *report_own_result(void *arg)
                                 .headers = headers,
                                 .body = body,
                                 .body_len = strlen(body),
-                                .timeout_ms = 15000 };
+                                .timeout_ms = 60000 };
     b->status = http_send(client, &req, &resp, &err) == 0 ? resp.status : 0;
     http_client_free(client);
     return NULL;

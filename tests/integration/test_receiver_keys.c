@@ -99,7 +99,7 @@ static void start(struct world *w)
                                 NULL };
     w->program = program_start(argv, env, w->log, &err);
     cr_assert_not_null(w->program, "%s", err.msg);
-    cr_assert_eq(program_wait_ready(w->program, 10000, &err), 0, "%s", err.msg);
+    cr_assert_eq(program_wait_ready(w->program, 60000, &err), 0, "%s", err.msg);
     w->url = program_url(w->program, "callbacks");
     w->client = http_client_new(&err);
     cr_assert_not_null(w->client);
@@ -107,7 +107,7 @@ static void start(struct world *w)
 
 static void stop(struct world *w)
 {
-    cr_expect_eq(program_stop(w->program, 10000), 0);
+    cr_expect_eq(program_stop(w->program, 60000), 0);
     program_free(w->program);
     httpd_stop(w->aws);
     http_client_free(w->client);

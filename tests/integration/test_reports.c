@@ -115,11 +115,11 @@ Test(reports, an_accepted_one_is_the_outcome_even_if_lambda_closed_the_callback_
     world_fault(&w, "{\"operation\":\"SendDurableExecutionCallbackHeartbeat\",\"action\":\"error\","
                     "\"status\":500,\"code\":\"ServiceException\",\"times\":-1}");
     auto_free char *id =
-        world_post(&w, "{\"pattern\":\"callback\",\"timeoutSeconds\":4,\"heartbeatSeconds\":2,"
+        world_post(&w, "{\"pattern\":\"callback\",\"timeoutSeconds\":8,\"heartbeatSeconds\":2,"
                        "\"task\":{\"command\":[\"echo\",\"{\\\"kept\\\":true}\"]}}");
     world_expect(&w, id, "SUCCEEDED", NULL, &f);
     cr_assert_str_eq(f.result, "{\"kept\":true}");
-    cr_assert(f.took_ms >= 4000, "Lambda has not closed it before: %lld ms", (long long)f.took_ms);
+    cr_assert(f.took_ms >= 8000, "Lambda has not closed it before: %lld ms", (long long)f.took_ms);
     facts_release(&f);
     world_stop(&w);
 }
