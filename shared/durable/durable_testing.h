@@ -14,8 +14,10 @@
  *     durable_test_free(t);
  *
  * It is strict: an update that the service would refuse is refused, which ends the execution as
- * FAILED with the service's reason. What is handed out lives until the next run or the end of the
- * test. One thread, other than the branches' own. Link with -ldurable-testing -ldurable. */
+ * FAILED with the service's reason. An operation costs the same however many there are, besides
+ * what every invocation costs, which is given all of them. What is handed out lives until the next
+ * run or the end of the test. One thread, other than the branches' own. Link with -ldurable-testing
+ * -ldurable. */
 #ifndef DURABLE_TESTING_H
 #define DURABLE_TESTING_H
 

@@ -16,36 +16,25 @@ int64_t service_now_ms(const struct durable_test *t)
     return t->now_ms + (t->real_ms ? clock_mono_ms(clock_system()) - t->real_ms : 0);
 }
 
-/* Where `id` is, or the free place where it belongs. */
-static size_t *place_of(const struct durable_test *t, const char *id)
+struct test_operation *service_find(struct durable_test *t, const char *id)
 {
-    size_t h = 5381;
-    for (const char *c = id; *c; c++)
-        h = h * 33 + (unsigned char)*c;
-    size_t i = h & (t->places - 1);
-    while (t->place[i] && strcmp(t->op[t->place[i] - 1]->id, id) != 0)
-        i = (i + 1) & (t->places - 1);
-    return &t->place[i];
+    size_t at = index_find(&t->by_id, id);
+    return at != INDEX_NONE ? t->op[at] : NULL;
 }
 
-struct test_operation *service_find(const struct durable_test *t, const char *id)
+void service_unseen(struct durable_test *t, struct test_operation *op)
 {
-    size_t at = id && t->places ? *place_of(t, id) : 0;
-    return at ? t->op[at - 1] : NULL;
+    if (op->unseen)
+        return;
+    op->unseen = true;
+    t->unseen = list_room(t->unseen, t->unseen_count, sizeof(*t->unseen));
+    t->unseen[t->unseen_count++] = op->index;
 }
 
-/* The last operation of the list can be found from now on. */
-static void place_last(struct durable_test *t)
+uint64_t service_cost(const struct durable_test *t)
 {
-    size_t first = t->op_count - 1;
-    if (t->op_count * 2 > t->places) {
-        t->places = t->places ? t->places * 2 : 64;
-        free(t->place);
-        t->place = mem_array(t->places, sizeof(*t->place));
-        first = 0;
-    }
-    for (size_t i = first; i < t->op_count; i++)
-        *place_of(t, t->op[i]->id) = i + 1;
+    return t->cost + t->by_id.cost + t->by_name.cost + t->by_callback_id.cost +
+           t->list_by_name.cost + t->timers.cost;
 }
 
 void service_event(struct durable_test *t, const char *type, const char *name)
@@ -196,9 +185,11 @@ static struct test_operation *add_operation(struct durable_test *t, struct json_
     op->type = mem_dup(json_get_str(u, "Type"));
     op->subtype = mem_dup(json_get_str(u, "SubType"));
     op->view.started_ms = service_now_ms(t);
-    t->op = mem_resize(t->op, t->op_count + 1, sizeof(struct test_operation *));
+    op->index = t->op_count;
+    t->op = list_room(t->op, t->op_count, sizeof(struct test_operation *));
     t->op[t->op_count++] = op;
-    place_last(t);
+    index_add(&t->by_id, op->id, op->index);
+    index_add(&t->by_name, op->name, op->index);
     return op;
 }
 
@@ -247,6 +238,7 @@ static void start_callback(struct durable_test *t, struct test_operation *op, st
     auto_free char *raw = mem_printf("?>callback %s", op->id); /* its base64 has / and + */
     encode_base64(&id, raw, strlen(raw));
     op->callback_id = mem_dup(buf_str(&id));
+    index_add(&t->by_callback_id, op->callback_id, op->index);
     int64_t timeout_s = json_get_int(o, "TimeoutSeconds", 0);
     op->timeout_ms = timeout_s ? service_now_ms(t) + timeout_s * 1000 : 0;
     op->heartbeat_s = json_get_int(o, "HeartbeatTimeoutSeconds", 0);
@@ -286,7 +278,7 @@ static void close_execution(struct durable_test *t, struct json_object *u)
     service_event(t, failed ? "ExecutionFailed" : "ExecutionSucceeded", NULL);
 }
 
-static const char *check(const struct durable_test *t, struct json_object *u)
+static const char *check(struct durable_test *t, struct json_object *u)
 {
     const char *id = json_get_str(u, "Id");
     const char *type = json_get_str(u, "Type");
@@ -317,13 +309,14 @@ static void apply(struct durable_test *t, struct json_object *u, bool *closes)
     struct test_operation *op = service_find(t, json_get_str(u, "Id"));
     if (!op)
         op = add_operation(t, u);
-    op->unseen = true;
+    service_unseen(t, op);
     if (is(type, "STEP"))
         apply_step(t, op, u, action);
     else if (is(type, "CONTEXT"))
         apply_context(t, op, u, action);
     else
         start_other(t, op, u);
+    world_timed(t, op);
 }
 
 /* An id twice is START and end of a step or a context, and EXECUTION is the last. */
@@ -426,7 +419,7 @@ static struct json_object *record(const struct test_operation *op, bool event)
 }
 
 /* Inside a context that has ended and is not to be run again. */
-static bool pruned(const struct durable_test *t, const struct test_operation *op)
+static bool pruned(struct durable_test *t, const struct test_operation *op)
 {
     for (const struct test_operation *up = service_find(t, op->parent_id); up;
          up = service_find(t, up->parent_id))
@@ -435,14 +428,38 @@ static bool pruned(const struct durable_test *t, const struct test_operation *op
     return false;
 }
 
-struct json_object *service_operations(struct durable_test *t, bool unseen, bool event)
+static int by_number(const void *a, const void *b)
+{
+    const size_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static struct json_object *unseen_operations(struct durable_test *t, bool event)
 {
     struct json_object *all = json_object_new_array();
-    for (size_t i = 0; i < t->op_count; i++) {
-        struct test_operation *op = t->op[i];
-        if (unseen ? op->unseen : !pruned(t, op))
-            json_push(all, record(op, event));
-        op->unseen = false;
-    }
+    if (t->unseen_count)
+        qsort(t->unseen, t->unseen_count, sizeof(*t->unseen), by_number);
+    for (size_t i = 0; i < t->unseen_count; i++, t->cost++)
+        json_push(all, record(t->op[t->unseen[i]], event));
+    return all;
+}
+
+static struct json_object *all_operations(struct durable_test *t, bool event)
+{
+    struct json_object *all = json_object_new_array();
+    for (size_t i = 0; i < t->op_count; i++, t->cost++)
+        if (!pruned(t, t->op[i]))
+            json_push(all, record(t->op[i], event));
+    return all;
+}
+
+struct json_object *service_operations(struct durable_test *t, bool unseen, bool event)
+{
+    struct json_object *all = unseen ? unseen_operations(t, event) : all_operations(t, event);
+    for (size_t i = 0; i < t->unseen_count; i++)
+        t->op[t->unseen[i]]->unseen = false;
+    free(t->unseen);
+    t->unseen = NULL;
+    t->unseen_count = 0;
     return all;
 }

@@ -6,8 +6,10 @@
 #include "shared/base/buf.h"
 #include "shared/base/error.h"
 #include "shared/durable/durable_testing.h"
+#include "shared/durable/testing/index.h"
 
 struct test_operation {
+    size_t index;                       /* in the list of operations */
     struct durable_test_operation view; /* points into what follows */
     char *id;
     char *parent_id;
@@ -28,6 +30,7 @@ struct test_operation {
     int64_t timeout_ms;   /* of a callback; 0: none */
     int64_t heartbeat_s;  /* 0: none */
     int64_t heartbeat_ms; /* when it is too late */
+    int64_t timed_ms;     /* of its timer; 0: it has none */
 };
 
 enum script_kind {
@@ -44,7 +47,19 @@ struct script {
     char *text; /* the result, or the error's type */
     char *message;
     bool each;
-    bool used;
+    size_t next; /* of the same list, or INDEX_NONE */
+};
+
+/* Scripts in the order in which they were written. */
+struct script_list {
+    size_t first; /* or INDEX_NONE */
+    size_t last;
+};
+
+/* Those of a name, or those for any. */
+struct script_lists {
+    struct script_list once; /* those that are used are taken out */
+    struct script_list each;
 };
 
 struct function {
@@ -86,10 +101,17 @@ struct durable_test {
     int64_t ends_ms; /* the execution's timeout */
     struct test_operation **op;
     size_t op_count;
-    size_t *place; /* by id: open addressing, a place is an index into op plus 1, 0 is free */
-    size_t places; /* a power of two, or 0 */
+    struct index by_id;
+    struct index by_name; /* the first of each */
+    struct index by_callback_id;
+    size_t *unseen; /* which operations are */
+    size_t unseen_count;
+    struct timers timers;
     struct script *script;
     size_t script_count;
+    struct script_lists *lists; /* the first is for any name */
+    size_t list_count;
+    struct index list_by_name;
     struct function *function;
     size_t function_count;
     struct happening *happening;
@@ -102,13 +124,19 @@ struct durable_test {
     unsigned invocations;
     char **request;
     unsigned requests;
+    struct json_object *state; /* of which the invocation reads pages; NULL: of none */
+    uint64_t cost;             /* operations looked at one by one, see service_cost */
     struct buf history;
     struct buf log;
 };
 
 /* The time, which goes on during an invocation with threads. */
 int64_t service_now_ms(const struct durable_test *t);
-struct test_operation *service_find(const struct durable_test *t, const char *id);
+struct test_operation *service_find(struct durable_test *t, const char *id);
+/* The handler is to be told of it. */
+void service_unseen(struct durable_test *t, struct test_operation *op);
+/* How many things have been looked at so far, of all kinds: what the service costs. */
+uint64_t service_cost(const struct durable_test *t);
 void service_event(struct durable_test *t, const char *type, const char *name);
 
 /* Applies a checkpoint's updates, all or none: -1 with the service's words. *closes: it has ended
@@ -124,10 +152,12 @@ void operation_free_test(struct test_operation *op);
 
 /* A callback or an invoke has started: its script begins. */
 void world_started(struct durable_test *t, size_t op);
+/* What is due of the operation itself may have changed. */
+void world_timed(struct durable_test *t, struct test_operation *op);
 /* Does what is due by `now_ms`. */
 void world_pass(struct durable_test *t, int64_t now_ms);
 /* When the next thing is due; INT64_MAX: never. */
-int64_t world_next_ms(const struct durable_test *t);
+int64_t world_next_ms(struct durable_test *t);
 bool world_callback_ends(struct durable_test *t, struct test_operation *op, const char *status,
                          const char *text, const char *message);
 

@@ -60,7 +60,14 @@ void durable_test_free(struct durable_test *t)
     for (unsigned i = 0; i < t->requests; i++)
         free(t->request[i]);
     free(t->op);
-    free(t->place);
+    index_release(&t->by_id);
+    index_release(&t->by_name);
+    index_release(&t->by_callback_id);
+    index_release(&t->list_by_name);
+    timers_release(&t->timers);
+    json_object_put(t->state);
+    free(t->unseen);
+    free(t->lists);
     free(t->script);
     free(t->function);
     free(t->happening);
@@ -78,7 +85,7 @@ void durable_test_free(struct durable_test *t)
 
 void durable_test_fault(struct durable_test *t, unsigned n, enum durable_test_fault fault)
 {
-    t->fault = mem_resize(t->fault, t->fault_count + 1, sizeof(*t->fault));
+    t->fault = list_room(t->fault, t->fault_count, sizeof(*t->fault));
     t->fault[t->fault_count++] = (struct fault){ .n = n, .fault = fault };
 }
 
@@ -138,7 +145,7 @@ static bool token_is_current(const struct durable_test *t, const char *token)
 
 static void keep_request(struct durable_test *t, const char *body)
 {
-    t->request = mem_resize(t->request, t->requests + 1, sizeof(*t->request));
+    t->request = list_room(t->request, t->requests, sizeof(*t->request));
     t->request[t->requests++] = mem_dup(body);
 }
 
@@ -156,6 +163,13 @@ static struct json_object *answer(struct durable_test *t, bool closes)
     return o;
 }
 
+/* What pages are read of is out of date. */
+static void drop_state(struct durable_test *t)
+{
+    json_object_put(t->state);
+    t->state = NULL;
+}
+
 static int edge_checkpoint(void *arg, const char *arn, const char *body, size_t len,
                            struct json_object **out, struct error *err)
 {
@@ -166,6 +180,7 @@ static int edge_checkpoint(void *arg, const char *arn, const char *body, size_t 
     if (t->dead)
         return lost(err);
     keep_request(t, body);
+    drop_state(t);
     const struct fault *fault = fault_at(t, t->requests);
     if (fault_before(t, fault, err) < 0 || json_parse(body, len, JSON_DEPTH, &request, err) < 0)
         return -1;
@@ -232,8 +247,9 @@ static int edge_state(void *arg, const char *arn, const char *token, const char 
     if (!token_is_current(t, token))
         return refused(err, ERR_INVALID, 400, "InvalidParameterValueException",
                        "Invalid checkpoint token");
-    auto_json struct json_object *all = everything(t, false);
-    *out = page(t, all, strtoul(marker, NULL, 10));
+    if (!t->state)
+        t->state = everything(t, false);
+    *out = page(t, t->state, strtoul(marker, NULL, 10));
     return 0;
 }
 
@@ -302,6 +318,7 @@ static bool invoke(struct durable_test *t, durable_fn *handler, void *arg)
                                        .log_level = DURABLE_LOG_DEBUG,
                                        .max_threads = t->opts.max_threads,
                                        .arg = t };
+    drop_state(t);
     auto_free char *event = event_text(t);
     auto_buf struct buf response = BUF_INIT(RESPONSE_MAX);
     struct error err = { 0 };
@@ -330,14 +347,6 @@ static bool invoke(struct durable_test *t, durable_fn *handler, void *arg)
     return take_envelope(t, &response);
 }
 
-static bool has_unseen(const struct durable_test *t)
-{
-    for (size_t i = 0; i < t->op_count; i++)
-        if (t->op[i]->unseen)
-            return true;
-    return false;
-}
-
 static bool has_pending(const struct durable_test *t)
 {
     static const char *const waits[] = { "PENDING", "READY", "STARTED" };
@@ -346,14 +355,14 @@ static bool has_pending(const struct durable_test *t)
             if (strcmp(t->op[i]->view.status, waits[k]) == 0 &&
                 strcmp(t->op[i]->type, "CONTEXT") != 0)
                 return true;
-    return has_unseen(t);
+    return t->unseen_count > 0;
 }
 
 /* A suspended execution: time goes to what is due next. False: nothing is. */
 static bool sleep_until_woken(struct durable_test *t)
 {
     world_pass(t, t->now_ms);
-    while (!has_unseen(t)) {
+    while (t->unseen_count == 0) {
         int64_t next = world_next_ms(t);
         if (next == INT64_MAX)
             return false;
@@ -412,21 +421,23 @@ const struct durable_error *durable_test_error(const struct durable_test *t)
     return &t->error;
 }
 
+/* True where it was open. */
+static bool send(struct durable_test *t, const char *callback_id, const char *status,
+                 const char *text, const char *message)
+{
+    size_t at = index_find(&t->by_callback_id, callback_id);
+    return at != INDEX_NONE && world_callback_ends(t, t->op[at], status, text, message);
+}
+
 bool durable_test_send_success(struct durable_test *t, const char *callback_id, const char *result)
 {
-    for (size_t i = 0; callback_id && i < t->op_count; i++)
-        if (t->op[i]->callback_id && strcmp(t->op[i]->callback_id, callback_id) == 0)
-            return world_callback_ends(t, t->op[i], "SUCCEEDED", result, NULL);
-    return false;
+    return send(t, callback_id, "SUCCEEDED", result, NULL);
 }
 
 bool durable_test_send_failure(struct durable_test *t, const char *callback_id, const char *type,
                                const char *message)
 {
-    for (size_t i = 0; callback_id && i < t->op_count; i++)
-        if (t->op[i]->callback_id && strcmp(t->op[i]->callback_id, callback_id) == 0)
-            return world_callback_ends(t, t->op[i], "FAILED", type, message);
-    return false;
+    return send(t, callback_id, "FAILED", type, message);
 }
 
 size_t durable_test_count(const struct durable_test *t)
@@ -455,10 +466,8 @@ const struct durable_test_operation *durable_test_operation(struct durable_test 
 
 const struct durable_test_operation *durable_test_find(struct durable_test *t, const char *name)
 {
-    for (size_t i = 0; i < t->op_count; i++)
-        if (t->op[i]->name && strcmp(t->op[i]->name, name) == 0)
-            return durable_test_operation(t, i);
-    return NULL;
+    size_t at = index_find(&t->by_name, name);
+    return at != INDEX_NONE ? durable_test_operation(t, at) : NULL;
 }
 
 const char *durable_test_history(const struct durable_test *t)

@@ -11,10 +11,36 @@ static bool is(const char *a, const char *b)
 
 /* ---- scripts --------------------------------------------------------------------------------- */
 
+/* The lists of a name; NULL: those for any. */
+static size_t lists_of(struct durable_test *t, const char *name)
+{
+    static const struct script_lists none = { { INDEX_NONE, INDEX_NONE },
+                                              { INDEX_NONE, INDEX_NONE } };
+    if (t->list_count == 0) {
+        t->lists = list_room(t->lists, 0, sizeof(*t->lists));
+        t->lists[t->list_count++] = none;
+    }
+    size_t at = name ? index_find(&t->list_by_name, name) : 0;
+    if (at != INDEX_NONE)
+        return at;
+    t->lists = list_room(t->lists, t->list_count, sizeof(*t->lists));
+    t->lists[t->list_count] = none;
+    return t->list_count++;
+}
+
 static void add_script(struct durable_test *t, const struct script *s)
 {
-    t->script = mem_resize(t->script, t->script_count + 1, sizeof(*t->script));
+    size_t i = t->script_count, of = lists_of(t, s->name);
+    struct script_list *list = s->each ? &t->lists[of].each : &t->lists[of].once;
+    t->script = list_room(t->script, t->script_count, sizeof(*t->script));
     t->script[t->script_count++] = *s;
+    t->script[i].next = INDEX_NONE;
+    index_add(&t->list_by_name, s->name, of);
+    if (list->first == INDEX_NONE)
+        list->first = i;
+    else
+        t->script[list->last].next = i;
+    list->last = i;
 }
 
 void durable_test_callback_succeeds(struct durable_test *t, const char *name, int64_t after_s,
@@ -64,7 +90,7 @@ static void set_function(struct durable_test *t, const struct function *f)
 {
     struct function *old = function_of(t, f->name);
     if (!old) {
-        t->function = mem_resize(t->function, t->function_count + 1, sizeof(*t->function));
+        t->function = list_room(t->function, t->function_count, sizeof(*t->function));
         t->function[t->function_count++] = *f;
         return;
     }
@@ -105,12 +131,13 @@ void durable_test_function_ends(struct durable_test *t, const char *function, in
 
 static void happen(struct durable_test *t, const struct happening *h)
 {
-    t->happening = mem_resize(t->happening, t->happening_count + 1, sizeof(*t->happening));
+    t->happening = list_room(t->happening, t->happening_count, sizeof(*t->happening));
+    timers_add(&t->timers, (struct timer){ h->at_ms, false, t->happening_count });
     t->happening[t->happening_count++] = *h;
 }
 
 /* A nameless callback goes by the name of its context. */
-static const char *callback_name(const struct durable_test *t, const struct test_operation *op)
+static const char *callback_name(struct durable_test *t, const struct test_operation *op)
 {
     const struct test_operation *up = op->name ? NULL : service_find(t, op->parent_id);
     return up && is(up->subtype, "WaitForCallback") ? up->name : op->name;
@@ -125,26 +152,37 @@ static void schedule(struct durable_test *t, size_t i, const struct script *s)
                                    .message = mem_dup(s->message) });
 }
 
-/* The next unused script of its name, and those that follow a heartbeat; else one for each. */
+/* The next of two lists, which it is taken from; INDEX_NONE: there is none. */
+static size_t next_of(const struct durable_test *t, size_t *a, size_t *b)
+{
+    size_t *from = *a < *b ? a : b; /* INDEX_NONE is the largest */
+    size_t i = *from;
+    if (i != INDEX_NONE)
+        *from = t->script[i].next;
+    return i;
+}
+
+/* The next script of its name or for any, and those that follow a heartbeat; else one for each. */
 static void give_script(struct durable_test *t, size_t i)
 {
-    const char *name = callback_name(t, t->op[i]);
+    size_t none = INDEX_NONE, of = index_find(&t->list_by_name, callback_name(t, t->op[i]));
+    struct script_lists *any = t->list_count ? &t->lists[0] : NULL;
+    struct script_lists *mine = of != INDEX_NONE ? &t->lists[of] : NULL;
     bool more = true;
-    for (size_t k = 0; more && k < t->script_count; k++) {
-        struct script *s = &t->script[k];
-        if (s->used || s->each || (s->name && !is(name, s->name)))
-            continue;
-        s->used = true;
+    while (more) {
+        size_t k = next_of(t, any ? &any->once.first : &none, mine ? &mine->once.first : &none);
+        if (k == INDEX_NONE)
+            break;
         t->op[i]->scripted = true;
-        more = s->kind == SCRIPT_HEARTBEAT;
-        schedule(t, i, s);
+        more = t->script[k].kind == SCRIPT_HEARTBEAT;
+        schedule(t, i, &t->script[k]);
     }
-    for (size_t k = 0; !t->op[i]->scripted && k < t->script_count; k++) {
-        const struct script *s = &t->script[k];
-        if (s->each && (!s->name || is(name, s->name))) {
-            t->op[i]->scripted = true;
-            schedule(t, i, s);
-        }
+    if (t->op[i]->scripted)
+        return;
+    size_t a = any ? any->each.first : none, b = mine ? mine->each.first : none;
+    for (size_t k; (k = next_of(t, &a, &b)) != INDEX_NONE;) {
+        t->op[i]->scripted = true;
+        schedule(t, i, &t->script[k]);
     }
 }
 
@@ -156,7 +194,7 @@ static void end_operation(struct durable_test *t, struct test_operation *op, con
         if (is(status, all[i]))
             op->view.status = all[i];
     op->view.ended_ms = service_now_ms(t);
-    op->unseen = true;
+    service_unseen(t, op);
     if (is(status, "SUCCEEDED")) {
         op->result = mem_dup(text);
     } else if (text || message) {
@@ -269,7 +307,7 @@ static void do_own(struct durable_test *t, struct test_operation *op)
     if (is(op->type, "STEP")) {
         op->view.status = "READY";
         op->due_ms = 0;
-        op->unseen = true;
+        service_unseen(t, op);
     } else if (is(op->type, "WAIT")) {
         end_operation(t, op, "SUCCEEDED", NULL, NULL);
         service_event(t, "WaitSucceeded", op->name);
@@ -281,51 +319,50 @@ static void do_own(struct durable_test *t, struct test_operation *op)
     }
 }
 
-/* The earliest thing: an operation's own (index below op_count), or a happening behind them. */
-static size_t earliest(const struct durable_test *t, int64_t *at_ms)
+void world_timed(struct durable_test *t, struct test_operation *op)
 {
-    size_t which = SIZE_MAX;
-    *at_ms = INT64_MAX;
-    /* What somebody sends at the very second of a timeout is in time. */
-    for (size_t i = 0; i < t->happening_count; i++)
-        if (t->happening[i].at_ms < *at_ms) {
-            *at_ms = t->happening[i].at_ms;
-            which = t->op_count + i;
-        }
-    for (size_t i = 0; i < t->op_count; i++)
-        if (own_due(t->op[i]) < *at_ms) {
-            *at_ms = own_due(t->op[i]);
-            which = i;
-        }
-    return which;
+    int64_t at_ms = own_due(op);
+    if (at_ms == INT64_MAX || at_ms == op->timed_ms)
+        return;
+    op->timed_ms = at_ms;
+    timers_add(&t->timers, (struct timer){ at_ms, true, op->index });
 }
 
-int64_t world_next_ms(const struct durable_test *t)
+/* Nothing is due of the operation any more, or at another time. */
+static bool outdated(const struct durable_test *t, const struct timer *timer)
 {
-    int64_t at_ms;
-    (void)earliest(t, &at_ms);
-    return at_ms;
+    return timer->own && own_due(t->op[timer->which]) != timer->at_ms;
 }
 
-static void drop_happening(struct durable_test *t, size_t i)
+/* The earliest, or NULL. What is due later than it was comes later. */
+static const struct timer *earliest(struct durable_test *t)
 {
-    free(t->happening[i].status);
-    free(t->happening[i].text);
-    free(t->happening[i].message);
-    t->happening_count--;
-    memmove(&t->happening[i], &t->happening[i + 1],
-            (t->happening_count - i) * sizeof(*t->happening));
+    const struct timer *first;
+    while ((first = timers_first(&t->timers)) && outdated(t, first)) {
+        struct test_operation *op = t->op[first->which];
+        timers_drop_first(&t->timers);
+        op->timed_ms = 0;
+        world_timed(t, op);
+    }
+    return first;
+}
+
+int64_t world_next_ms(struct durable_test *t)
+{
+    const struct timer *first = earliest(t);
+    return first ? first->at_ms : INT64_MAX;
 }
 
 void world_pass(struct durable_test *t, int64_t now_ms)
 {
-    int64_t at_ms;
-    for (size_t i; (i = earliest(t, &at_ms)) != SIZE_MAX && at_ms <= now_ms;) {
-        if (i < t->op_count) {
-            do_own(t, t->op[i]);
-            continue;
+    for (const struct timer *first; (first = earliest(t)) && first->at_ms <= now_ms;) {
+        const struct timer timer = *first;
+        timers_drop_first(&t->timers);
+        if (timer.own) {
+            t->op[timer.which]->timed_ms = 0;
+            do_own(t, t->op[timer.which]);
+        } else {
+            do_happening(t, &t->happening[timer.which]);
         }
-        do_happening(t, &t->happening[i - t->op_count]);
-        drop_happening(t, i - t->op_count);
     }
 }

@@ -1,7 +1,9 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "shared/durable/testing/service.h"
 #include "tests/unit/durable/everything.h"
 
 static void test_free_ptr(struct durable_test **t)
@@ -227,4 +229,87 @@ Test(testing, executions_time_out)
     cr_assert_eq(durable_test_run(t, long_wait, NULL, NULL), DURABLE_TEST_TIMED_OUT);
     cr_assert_eq(durable_test_now_ms(t), 1767225600000 + 60000);
     cr_assert(strstr(durable_test_log(t), "\"message\":\"about to wait\""));
+}
+
+/* ---- what it costs --------------------------------------------------------------------------- */
+
+#define FEW  500
+#define MANY 10000
+
+static int nothing(struct durable_step *step, void *arg, struct json_object **out,
+                   struct durable_error *err)
+{
+    (void)step, (void)arg, (void)out, (void)err;
+    return 0;
+}
+
+static enum durable_rc many_steps(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                  struct json_object **out, struct durable_error *err)
+{
+    (void)in, (void)out;
+    for (unsigned i = 0; i < *(unsigned *)arg; i++)
+        DURABLE_TRY(durable_step(ctx, "s", nothing, NULL, NULL, NULL, err));
+    return DURABLE_OK;
+}
+
+static int id_is_told(struct durable_step *step, const char *callback_id, void *arg,
+                      struct durable_error *err)
+{
+    (void)step, (void)callback_id, (void)arg, (void)err;
+    return 0;
+}
+
+static enum durable_rc item_waits(struct durable_ctx *ctx, struct json_object *item, size_t index,
+                                  void *arg, struct json_object **out, struct durable_error *err)
+{
+    char name[32];
+    (void)item, (void)arg;
+    snprintf(name, sizeof(name), "cb-%zu", index);
+    return durable_wait_for_callback(ctx, name, id_is_told, NULL, NULL, out, err);
+}
+
+static enum durable_rc many_callbacks(struct durable_ctx *ctx, struct json_object *in, void *arg,
+                                      struct json_object **out, struct durable_error *err)
+{
+    struct json_object *items = json_object_new_array();
+    auto_durable_batch struct durable_batch *b = NULL;
+    (void)in, (void)out;
+    for (unsigned i = 0; i < *(unsigned *)arg; i++)
+        json_object_array_add(items, NULL);
+    enum durable_rc rc = durable_map(ctx, "m", items, item_waits, arg, NULL, &b, err);
+    json_object_put(items);
+    return rc == DURABLE_OK ? durable_batch_check(b, err) : rc;
+}
+
+/* For each of `n`. */
+static double cost(durable_fn *handler, unsigned n, unsigned page)
+{
+    const struct durable_test_opts opts = { .page = page };
+    auto_test struct durable_test *t = durable_test_new(&opts);
+    for (unsigned i = 0; handler == many_callbacks && i < n; i++) {
+        auto_free char *name = mem_printf("cb-%u", n - 1 - i);
+        durable_test_callback_heartbeat(t, name, 1);
+        durable_test_callback_succeeds(t, name, 60, "done");
+    }
+    cr_assert_eq(durable_test_run(t, handler, &n, NULL), DURABLE_TEST_SUCCEEDED, "%s",
+                 durable_test_error(t)->message);
+    for (unsigned i = 0; handler == many_callbacks && i < n; i++) {
+        auto_free char *name = mem_printf("cb-%u", i);
+        cr_assert_str_eq(durable_test_find(t, name)->status, "SUCCEEDED");
+    }
+    return (double)service_cost(t) / n;
+}
+
+Test(testing, costs_the_same_for_each_step_however_many_there_are)
+{
+    double few = cost(many_steps, FEW, 0), many = cost(many_steps, MANY, 0);
+    cr_assert_lt(many, 2 * few, "%.1f looks a step for %d, %.1f for %d", many, MANY, few, FEW);
+}
+
+/* Two invocations, which read their state in many pages, and scripts for each by its name. */
+Test(testing, costs_the_same_for_each_callback_however_many_there_are)
+{
+    double few = cost(many_callbacks, FEW, 50), many = cost(many_callbacks, MANY / 2, 50);
+    cr_assert_lt(many, 2 * few, "%.1f looks a callback for %d, %.1f for %d", many, MANY / 2, few,
+                 FEW);
 }
