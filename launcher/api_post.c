@@ -131,6 +131,10 @@ void api_post(struct api_call *c)
     if (rc < 0 && err.code == ERR_CONFLICT) {
         api_reply_problem(c->reply, 409, NULL,
                           "this Idempotency-Key was used for a workflow with another body");
+    } else if (rc < 0 && err.code == ERR_TOO_LARGE) {
+        log_warn(c->tools->log, log_event("aws_call_failed"), log_err(&err));
+        api_reply_problem(c->reply, 413, NULL, "the workflow has %zu bytes, more than Lambda takes",
+                          payload.len);
     } else if (rc == 0 && (!invoked.execution_arn ||
                            workflow_id_from_arn(&c->id, NULL, invoked.execution_arn) < 0)) {
         error_set(&err, ERR_PROTOCOL, invoked.status, "%s is not a durable function",

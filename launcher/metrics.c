@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "shared/base/json.h"
+#include "shared/base/utf8.h"
 
 #define LINE_MAX_BYTES 16384
+#define TYPE_MAX       256 /* bytes of a failure's type that are told */
 
 struct metrics {
     int fd;
@@ -127,7 +129,11 @@ static void emit(struct metrics *m, const char *name, const char *unit, int64_t 
     json_push(directives, directive);
     json_add(aws, "CloudWatchMetrics", directives);
     json_add_int(line, name, value);
-    json_add_str(line, "errorType", of->error_type);
+    if (of->error_type) { /* a job may call its failure as it likes */
+        size_t len = strlen(of->error_type);
+        json_add(line, "errorType",
+                 json_new_str_len(of->error_type, utf8_cut(of->error_type, len, TYPE_MAX)));
+    }
     json_add_str(line, "workflow", of->workflow);
     json_add_str(line, "task", of->task);
     write_line(m, line);

@@ -3,10 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/base/utf8.h"
+
 static bool code_retryable(enum error_code code)
 {
     return code == ERR_THROTTLED || code == ERR_UNAVAILABLE || code == ERR_NET ||
            code == ERR_TIMEOUT;
+}
+
+/* A text that was cut in the middle of a character loses its beginning, too: messages end up in
+ * JSON, where UTF-8 must be whole. */
+static void trim(char *text)
+{
+    size_t len = strlen(text), at = len;
+    while (at > 0 && len - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+        at--;
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 &&
+        utf8_sequence(text + at - 1, len - at + 1) == 0)
+        text[at - 1] = '\0';
 }
 
 int error_set(struct error *err, enum error_code code, int detail, const char *fmt, ...)
@@ -18,6 +32,7 @@ int error_set(struct error *err, enum error_code code, int detail, const char *f
     va_start(ap, fmt);
     vsnprintf(made.msg, sizeof(made.msg), fmt, ap); /* an argument may be err->msg itself */
     va_end(ap);
+    trim(made.msg);
     *err = made;
     return -1;
 }
@@ -66,6 +81,7 @@ int error_wrap(struct error *err, const char *fmt, ...)
     snprintf(whole, sizeof(whole), "%s: %s", prefix, err->msg);
     whole[sizeof(err->msg) - 1] = '\0';
     memcpy(err->msg, whole, sizeof(err->msg));
+    trim(err->msg);
     return -1;
 }
 

@@ -34,7 +34,7 @@ struct error {
     int detail;     /* errno, CURLcode, HTTP status or SQLite code; 0 where there is none */
     bool retryable; /* the same call may succeed later */
     char type[64];  /* the other side's own name for it (AWS error code, errorType), or "" */
-    char msg[512];  /* for people; cut where it is too long */
+    char msg[512];  /* for people; cut where it is too long, behind a whole character */
 };
 
 /* Fills *err (which may be NULL) and returns -1. `retryable` follows from the code: THROTTLED,

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shared/base/utf8.h"
+
 Test(error, carries_code_and_message)
 {
     struct error err = { .type = "Old", .retryable = true };
@@ -58,6 +60,33 @@ Test(error, cuts_what_does_not_fit)
     cr_expect_eq(strlen(err.type), sizeof(err.type) - 1);
     error_set_type(&err, NULL);
     cr_expect_str_eq(err.type, "");
+}
+
+Test(error, cuts_behind_a_whole_character)
+{
+    static const char *const characters[] = { "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+    for (size_t i = 0; i < sizeof(characters) / sizeof(characters[0]); i++) {
+        for (size_t before = sizeof(((struct error *)0)->msg) - 8;
+             before < sizeof(((struct error *)0)->msg); before++) {
+            char text[600] = "";
+            struct error err = { 0 };
+            memset(text, 'x', before);
+            strcpy(text + before, characters[i]);
+            size_t whole = before + strlen(characters[i]);
+            error_set(&err, ERR_INVALID, 0, "%s", text);
+            cr_expect_eq(strlen(err.msg), whole < sizeof(err.msg) ? whole : before);
+            cr_expect_eq(strncmp(err.msg, text, strlen(err.msg)), 0);
+            text[before - 6] = '\0';
+            error_set(&err, ERR_INVALID, 0, "%s%s", text + 6, characters[i]);
+            error_wrap(&err, "%s", "xxxxxxxxxx");
+            cr_expect(utf8_valid(err.msg, strlen(err.msg)), "%zu", before);
+        }
+    }
+    struct error err = { 0 };
+    error_set(&err, ERR_INVALID, 0, "%.2s", "\xe2\x82\xac");
+    cr_expect_str_eq(err.msg, "", "cut by whoever asked for it");
+    error_set(&err, ERR_INVALID, 0, "a\xc3\xa9");
+    cr_expect_str_eq(err.msg, "a\xc3\xa9");
 }
 
 Test(error, takes_its_own_message_as_an_argument)

@@ -227,6 +227,21 @@ Test(api, names_what_is_allowed)
     rig_release(&r);
 }
 
+/* An account may have a smaller limit than the one that is checked here. */
+Test(api, says_what_lambda_takes_for_too_large)
+{
+    static const struct fake_rule rules[] = {
+        { "Invoke", 413,
+          "{\"__type\":\"RequestTooLargeException\",\"message\":\"must be smaller than 262144\"}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init(&r, rules);
+    cr_expect_eq(post(&r, NULL, NULL, GOOD), 413);
+    cr_expect_not_null(strstr(json_get_str(r.body, "detail"), "more than Lambda takes"));
+    rig_release(&r);
+}
+
 Test(api, refuses_what_is_too_large)
 {
     struct rig r;

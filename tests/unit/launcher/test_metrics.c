@@ -66,6 +66,17 @@ Test(metrics, are_bounded_in_number_whatever_jobs_call_their_failures)
     }
 }
 
+Test(metrics, tell_of_a_failure_whatever_the_length_of_its_type)
+{
+    char type[20000];
+    memset(type, '"', sizeof(type));
+    type[sizeof(type) - 1] = '\0';
+    const struct metrics_of of = { .function = "launcher", .error_type = type };
+    auto_json struct json_object *o = written(&of, "WorkflowsFailed", INT64_MIN);
+    cr_expect_eq(json_get_int(o, "WorkflowsFailed", 0), 1);
+    cr_expect_eq(strlen(json_get_str(o, "errorType")), 256);
+}
+
 Test(metrics, of_times_are_never_negative)
 {
     const struct metrics_of of = { .cluster = "local", .task = "arn:task/1" };
