@@ -182,7 +182,10 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
                                .about = "Lambda with durable executions, ECS and an HTTP API on "
                                         "one machine, for development and tests. What it is told "
                                         "to run it runs as this user: keep it on the loopback "
-                                        "interface.",
+                                        "interface.\n\n"
+                                        "One that runs is asked by commands: local-aws functions, "
+                                        "executions, history, stop, callback, console, each with "
+                                        "--help.",
                                .table = table,
                                .count = ARRAY_LEN(table) };
     int rc = opts_load(&opts, argc, argv, environ, err);
@@ -192,7 +195,8 @@ static int load(struct program *p, int argc, char **argv, struct error *err)
     if (rc < 0)
         return -1;
     if (rc != argc)
-        return error_set(err, ERR_INVALID, 0, "%s: no arguments are taken", argv[rc]);
+        return error_set(err, ERR_INVALID, 0,
+                         "%s: is no command of local-aws: local-aws --help names them", argv[rc]);
     if (log_level_parse(s->log_level, &level) < 0)
         return error_set(err, ERR_INVALID, 0, "--log-level: debug, info, warn or error");
     if (choose_driver(p, err) < 0)

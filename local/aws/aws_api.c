@@ -233,6 +233,20 @@ static void handle_local(struct aws_api *api, struct httpd_request *http)
     httpd_problem(http, 405, headers, "This path takes %s.", allow);
 }
 
+/* JSON 1.1 names the operation in a header, behind a dot. */
+static void refuse_operation(struct aws_request *r)
+{
+    const char *target = httpd_header(r->http, "X-Amz-Target");
+    int status = r->service->json11 ? 400 : 404;
+    if (target)
+        aws_error(r, status, "UnknownOperationException", "local-aws has no such operation: %.200s",
+                  target);
+    else
+        aws_error(r, status, "UnknownOperationException",
+                  "local-aws has no such operation: %s %.200s", httpd_method(r->http),
+                  httpd_path(r->http));
+}
+
 void aws_api_handle(struct httpd_request *http, void *arg)
 {
     static const struct aws_service unknown = { .name = "unknown" };
@@ -256,8 +270,7 @@ void aws_api_handle(struct httpd_request *http, void *arg)
     const struct aws_service *service = find_service(api, http);
     r->service = service ? service : &unknown;
     if (!split_path(r, httpd_path(http)) || !service || !service->route(r, service->arg)) {
-        aws_error(r, r->service->json11 ? 400 : 404, "UnknownOperationException",
-                  "There is no such operation: %s %.200s", httpd_method(http), httpd_path(http));
+        refuse_operation(r);
         return;
     }
     struct error err;

@@ -311,7 +311,7 @@ const char *ecs_cluster(const struct config *c, const char *ref, struct error *e
     const char *name = resource(c, ref && *ref ? ref : "default", "cluster");
     if (name && strcmp(name, c->cluster) == 0)
         return c->cluster;
-    ecs_fail(err, "ClusterNotFoundException", "Cluster not found.");
+    ecs_fail(err, "ClusterNotFoundException", "Cluster not found: the only one is %s.", c->cluster);
     return NULL;
 }
 

@@ -101,8 +101,10 @@ Test(local_commands, they_say_what_is_wrong, .timeout = 60)
     refuse(&r, "executions --limit 0", "limit");
     refuse(&r, "executions --status DONE",
            "Value at 'Statuses' must be RUNNING, SUCCEEDED, FAILED, TIMED_OUT or STOPPED");
+    refuse(&r, "explode", "explode: is no command of local-aws: local-aws --help names them");
     refuse(&r, "console --state /nonexistent", "/nonexistent/console.url");
     refuse(&r, "functions --endpoint-url http://127.0.0.1:1", "connect");
+    expect(&r, "--help", "functions, executions, history, stop, callback, console");
     expect(&r, "history --help", "Commands: functions, executions, history");
     lambda_rig_stop(&r);
 }

@@ -243,6 +243,58 @@ Test(local_failures, too_many_open_files_fail_a_call_and_not_the_program, .timeo
     lambda_rig_stop(&r);
 }
 
+/* What a client asks for that is not there is named as the client knows it. */
+Test(local_failures, an_operation_that_is_not_there_is_named, .timeout = 300)
+{
+    static const struct {
+        const char *method, *path, *target, *named;
+    } asked[] = {
+        { "POST", "/", "AmazonEC2ContainerServiceV20141113.ListClusters",
+          "no such operation: AmazonEC2ContainerServiceV20141113.ListClusters" },
+        { "POST", "/", "Logs_20140328.PutLogEvents",
+          "no such operation: Logs_20140328.PutLogEvents" },
+        { "GET", "/2015-03-31/functions", NULL, "no such operation: GET /2015-03-31/functions" },
+    };
+    struct lambda_rig r;
+    lambda_rig_start(&r, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        const struct http_header headers[] = {
+            { "Content-Type", "application/x-amz-json-1.1" },
+            { asked[i].target ? "X-Amz-Target" : NULL, asked[i].target },
+            { NULL, NULL },
+        };
+        auto_free char *body = NULL;
+        int status = lambda_rig_raw(&r, asked[i].method, asked[i].path, headers, "{}", &body);
+        cr_expect(status == 400 || status == 404, "%d", status);
+        cr_expect_not_null(strstr(body, asked[i].named), "%s", body);
+    }
+    lambda_rig_stop(&r);
+}
+
+/* A day after its end a task's folder is removed, whatever it has made in it, and nothing else. */
+Test(local_failures, old_folders_of_tasks_are_removed_with_what_is_in_them, .timeout = 300)
+{
+    static const char id[] = "0123456789abcdef0123456789abcdef";
+    struct lambda_rig r;
+    lambda_rig_start(&r, NULL);
+    auto_free char *tasks = mem_printf("%s/tasks", r.dir);
+    auto_free char *outside = mem_printf("%s/outside", r.dir);
+    auto_free char *others = mem_printf("%s/notes", tasks);
+    auto_free char *old = mem_printf("%s/%s", tasks, id);
+    auto_free char *make =
+        mem_printf("mkdir -p %s %s %s/a/b && touch %s/kept %s/a/b/c && ln -s %s %s/a/link && "
+                   "touch -d '3 days ago' %s/status.json",
+                   outside, others, old, outside, old, outside, old, old);
+    auto_free char *kept = mem_printf("%s/kept", outside);
+    lambda_rig_kill(&r);
+    cr_assert_eq(system(make), 0);
+    lambda_rig_restart(&r);
+    cr_expect_neq(access(old, F_OK), 0, "%s is there", old);
+    cr_expect_eq(access(kept, F_OK), 0, "%s is gone", kept);
+    cr_expect_eq(access(others, F_OK), 0, "%s is gone", others);
+    lambda_rig_stop(&r);
+}
+
 Test(local_failures, executions_of_a_function_that_is_gone_wait_for_it, .timeout = 300)
 {
     struct lambda_rig r;
