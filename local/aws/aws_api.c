@@ -9,6 +9,7 @@
 #include "local/aws/signature.h"
 #include "shared/base/encode.h"
 #include "shared/base/json.h"
+#include "shared/base/utf8.h"
 
 #define MAX_SERVICES 4
 #define MAX_LOCAL    16
@@ -371,6 +372,24 @@ static const char *message_key(const struct aws_request *r, const char *code)
     return "message";
 }
 
+/* A message may quote what the client sent, or end in the middle of a character: what is not UTF-8
+ * becomes U+FFFD. */
+static char *valid_text(const char *s)
+{
+    auto_buf struct buf b = BUF_INIT(4096);
+    for (size_t len = strlen(s); len > 0;) {
+        size_t n = utf8_sequence(s, len);
+        if (n > 0)
+            buf_add(&b, s, n);
+        else
+            buf_add_str(&b, "\xef\xbf\xbd");
+        n += n == 0;
+        s += n;
+        len -= n;
+    }
+    return buf_take(&b, NULL);
+}
+
 void aws_error_with(struct aws_request *r, int status, const char *code, const char *message,
                     struct json_object *body, int retry_after_s)
 {
@@ -385,7 +404,8 @@ void aws_error_with(struct aws_request *r, int status, const char *code, const c
     json_add_str(o, "__type", code);
     if (!r->service->json11)
         json_add_str(o, "Type", status < 500 ? "User" : "Service");
-    json_add_str(o, message_key(r, code), message);
+    auto_free char *shown = valid_text(message);
+    json_add_str(o, message_key(r, code), shown);
     size_t len;
     const char *text = json_text(o, &len);
     aws_reply(r, status, content_type(r), text, len, headers);

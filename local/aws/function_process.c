@@ -118,7 +118,6 @@ int function_process_start(const struct local *local, const struct config_functi
     int report[2];
     if (pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_set_errno(err, errno, "cannot make a pipe");
-    auto_close int written = report[1];
     struct launch launch = { .argv = function->command,
                              .env = make_environment(local, function, runtime_api),
                              .output = output,
@@ -129,6 +128,7 @@ int function_process_start(const struct local *local, const struct config_functi
     if (pid == 0)
         child(&launch);
     int eno = errno;
+    close(report[1]);
     free_list(launch.env);
     if (pid < 0) {
         close(report[0]);

@@ -137,6 +137,23 @@ Test(local_events, a_failing_function_gets_the_event_twice_more)
     local_rig_end(&r);
 }
 
+Test(local_events, a_function_that_goes_on_failing_loses_the_event_and_gets_the_next)
+{
+    struct local_rig r;
+    local_rig_begin_events(&r);
+    flag(&r, true);
+    auto_free char *lost = local_rig_run(&r, "exit 0", "");
+    free(wait_for(&r, "failed", 6)); /* RUNNING and STOPPED, three times each */
+    flag(&r, false);
+    auto_free char *told = local_rig_run(&r, "exit 0", "");
+    auto_free char *text = wait_for(&r, "events", 2);
+    cr_assert(tells(text, 0, "taskArn", told), "%s", text);
+    cr_assert(tells(text, 1, "taskArn", told), "%s", text);
+    auto_free char *all = read_file(&r, "events");
+    cr_assert_null(strstr(all, lost), "%s", all);
+    local_rig_end(&r);
+}
+
 Test(local_events, outlives_a_kill)
 {
     struct local_rig r;

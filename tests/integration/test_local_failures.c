@@ -299,7 +299,6 @@ Test(local_failures, executions_of_a_function_that_is_gone_wait_for_it, .timeout
 {
     struct lambda_rig r;
     struct error err;
-    auto_free char *config = NULL;
     lambda_rig_start(&r, NULL);
     auto_free char *arn = lambda_rig_begin(&r, "lasting:1", "{\"mode\":\"callback\"}");
     free(lambda_rig_callback(&r, arn));
