@@ -13,9 +13,9 @@
 
 int command_adopt_orphans(struct error *err)
 {
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-        return error_set_errno(err, errno, "PR_SET_CHILD_SUBREAPER");
-    return 0;
+    if (getpid() == 1 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+        return 0;
+    return error_set_errno(err, errno, "PR_SET_CHILD_SUBREAPER");
 }
 
 static bool owns_terminal(void)

@@ -39,7 +39,8 @@ void command_signal(const struct command *c, int number);
  * Call it at each SIGCHLD. */
 void command_reap(struct command *c);
 /* Makes orphans of the command children of this process, as they are for the first process of a
- * container anyway. */
-int command_adopt_orphans(struct error *err);
+ * container anyway. -1: the kernel, or what plays it (an emulator of another processor), does not
+ * do that; they are not reaped and not ended then. */
+int command_adopt_orphans(struct error *err) CHECKED;
 
 #endif

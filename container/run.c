@@ -210,8 +210,11 @@ static int open_all(struct run *r, struct error *err)
 {
     const struct config *cfg = r->cfg;
     r->signal_fd = signalbox_open(err); /* before any thread */
-    if (r->signal_fd < 0 || command_adopt_orphans(err) < 0)
+    if (r->signal_fd < 0)
         return -1;
+    struct error alone = { 0 };
+    if (command_adopt_orphans(&alone) < 0)
+        log_warn(r->log, log_event("orphans_not_adopted"), log_err(&alone));
     bool wants_input = !cfg->no_input && !cfg->no_callback;
     if (wants_input || result_mode_reads_file(cfg->result) || cfg->hide_token) {
         struct error why = { 0 };
