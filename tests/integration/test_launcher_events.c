@@ -252,7 +252,7 @@ Test(launcher_events, that_are_lost_are_made_up_for_by_the_timeouts)
     start(&w, 0);
     world_fault(&w, "{\"operation\":\"PutEvents\",\"action\":\"drop\",\"times\":-1}");
     auto_free char *id = world_post(
-        &w, "{\"pattern\":\"callback\",\"timeoutSeconds\":2,\"retry\":{\"maxAttempts\":1},"
+        &w, "{\"pattern\":\"callback\",\"timeoutSeconds\":6,\"retry\":{\"maxAttempts\":1},"
             "\"task\":{\"taskDefinition\":\"plain\",\"command\":[\"sh\",\"-c\",\"exit 3\"]}}");
     world_expect(&w, id, "FAILED", "Task.ExitCode", &f);
     facts_release(&f);

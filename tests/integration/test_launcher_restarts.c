@@ -27,7 +27,7 @@ static const struct kind {
     { "\"pattern\":\"callback\"", "sleep 2; exit 3", "FAILED", "Task.ExitCode", 1 },
     { "\"pattern\":\"sync\"", "sleep 1", "SUCCEEDED", NULL, 1 },
     { "\"pattern\":\"sync\"", "sleep 1; exit 4", "FAILED", "Task.ExitCode", 1 },
-    { "\"pattern\":\"callback\",\"timeoutSeconds\":3", "sleep 300", "FAILED", "Task.Timeout", 1 },
+    { "\"pattern\":\"callback\",\"timeoutSeconds\":15", "sleep 300", "FAILED", "Task.Timeout", 1 },
     { "\"pattern\":\"callback\",\"retry\":{\"maxAttempts\":2,\"firstDelaySeconds\":1,"
       "\"retryOn\":[\"*\"]}",
       "[ $n = 2 ] || exit 3; echo 2", "SUCCEEDED", NULL, 2 },

@@ -129,7 +129,7 @@ Test(reports, a_workflow_that_times_out_says_so_and_stops_its_task)
     struct world w;
     struct facts f = { 0 };
     world_start(&w, NULL);
-    auto_free char *id = post_waiting(&w, 2);
+    auto_free char *id = post_waiting(&w, 6);
     int pid = world_task_pid(&w, id);
     world_expect(&w, id, "FAILED", "Task.Timeout", &f);
     world_gone(pid);

@@ -26,7 +26,7 @@ static void crash_first(const struct fragile *f)
 {
     if (f->again)
         return;
-    clock_sleep_ms(clock_system(), 700);
+    clock_sleep_ms(clock_system(), 1500);
     _exit(3);
 }
 

@@ -43,7 +43,7 @@ static const struct flow BAD = {
     .runs = 1,
 };
 static const struct flow SILENT = {
-    .more = "\"pattern\":\"callback\",\"timeoutSeconds\":2",
+    .more = "\"pattern\":\"callback\",\"timeoutSeconds\":5",
     .script = "sleep 60",
     .status = "FAILED",
     .type = "Task.Timeout",
@@ -70,7 +70,7 @@ static const struct flow SYNC_BAD = {
     .runs = 1,
 };
 static const struct flow SYNC_LONG = {
-    .more = "\"pattern\":\"sync\",\"timeoutSeconds\":2",
+    .more = "\"pattern\":\"sync\",\"timeoutSeconds\":5",
     .script = "sleep 60",
     .status = "FAILED",
     .type = "Task.Timeout",

@@ -237,7 +237,7 @@ Test(runtime, ends_when_the_api_stays_away)
     int64_t begun = clock_mono_ms(clock_system());
     cr_assert_eq(lambda_runtime_run(&cfg, handler, NULL, &err), -1);
     int64_t took = clock_mono_ms(clock_system()) - begun;
-    cr_assert(took >= 200 && took < 3000, "%lld ms", (long long)took);
+    cr_assert(took >= 200 && took < 60000, "%lld ms", (long long)took);
     cr_assert_eq(err.code, ERR_NET);
     api_stop(&a);
 }

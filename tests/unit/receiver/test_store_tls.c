@@ -83,7 +83,7 @@ Test(store_tls, a_store_behind_tls_is_one_like_others)
     cr_assert_eq(op.verdict, CALLBACK_CREATED);
     /* The connection is made anew where it is lost, with TLS again. */
     redis_server_restart(&redis);
-    for (int i = 0; i < 100 && store_run(s, ops, 1, &err) < 0; i++)
+    for (int i = 0; i < 1200 && store_run(s, ops, 1, &err) < 0; i++)
         clock_sleep_ms(clock_system(), 50);
     cr_assert_eq(op.verdict, CALLBACK_SAME, "%s", err.msg);
     store_op_release(&op);
