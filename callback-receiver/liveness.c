@@ -8,11 +8,11 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 
-#define TICK_MS     500  /* less than BEATS_AHEAD_MS */
-#define HELD_UP_MS  5000 /* a tick so late that the receiver did not hear its jobs either */
-#define JUDGE_LIMIT 100  /* of one transaction */
-#define PURGE_MS    60000
-#define PURGE_LIMIT 500
+#define TICK_MS     500   /* less than BEATS_AHEAD_MS */
+#define HELD_UP_MS  5000  /* a tick so late that the receiver did not hear its jobs either */
+#define JUDGE_LIMIT 100   /* of one transaction */
+#define PURGE_MS    60000 /* where nothing is left */
+#define PURGE_LIMIT 500   /* of one transaction; a tick has one */
 #define TELL_MS     60000
 #define WAITED_MAX  1024
 
@@ -59,9 +59,9 @@ static int judge(struct liveness *l)
     return rc;
 }
 
-static int run_plain(struct liveness *l, enum store_action action, size_t limit)
+static int grace(struct liveness *l)
 {
-    struct store_op op = { .action = action, .limit = limit };
+    struct store_op op = { .action = STORE_GRACE };
     int rc = run(l, &op);
     store_op_release(&op);
     return rc;
@@ -90,6 +90,16 @@ static void look_for_waiters(struct liveness *l)
     free(ids);
     free(all);
     free(ops);
+}
+
+/* Forgets what is over. False: it is to be asked again, soon. */
+static bool purge(struct liveness *l)
+{
+    struct store_op op = { .action = STORE_PURGE, .limit = PURGE_LIMIT };
+    int rc = run(l, &op);
+    bool all = rc == 0 && !op.more;
+    store_op_release(&op);
+    return all;
 }
 
 static void tell_queue(struct liveness *l)
@@ -129,7 +139,7 @@ static void *loop(void *arg)
         bool held_up = now - heard_ms > HELD_UP_MS;
         if (held_up) {
             log_warn(l->cfg.log, log_event("held_up"), log_int("ms", now - heard_ms));
-            if (run_plain(l, STORE_GRACE, 0) < 0)
+            if (grace(l) < 0)
                 continue; /* still away */
         } else if (judge(l) < 0) {
             continue;
@@ -137,7 +147,7 @@ static void *loop(void *arg)
         heard_ms = now;
         if (l->cfg.shared)
             look_for_waiters(l);
-        if (now - purged_ms >= PURGE_MS && run_plain(l, STORE_PURGE, PURGE_LIMIT) == 0)
+        if (now - purged_ms >= PURGE_MS && purge(l))
             purged_ms = now;
         if (now - told_ms >= TELL_MS) {
             tell_queue(l);

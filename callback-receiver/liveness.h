@@ -1,5 +1,5 @@
 /* liveness.h - judges silent jobs, says when heartbeats to Lambda are due, and forgets callbacks
- * whose life is over.
+ * whose life is over: looks for them once a minute, and goes on at once while there are any.
  *
  * Once a minute it logs how the store's work stands, {"event":"queue","pending","accepted","dead",
  * "oldestSeconds"}: where nobody scrapes the metrics, alarms are made of that.

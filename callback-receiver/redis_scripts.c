@@ -144,8 +144,8 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "return { token, grace, next_due(now), taken, silent, beats }\n",
 
     [REDIS_PURGE] = PRELUDE
-    "for _, id in ipairs(call('ZRANGEBYSCORE', p..'expires', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2]))"
-    " do\n"
+    "local over = call('ZRANGEBYSCORE', p..'expires', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])\n"
+    "for _, id in ipairs(over) do\n"
     "  if call('ZSCORE', p..'state:2', id) then call('ZADD', p..'expires', ARGV[3], id)\n"
     "  else\n"
     "    call('DEL', p..'r:'..id)\n"
@@ -155,7 +155,7 @@ static const char *const texts[REDIS_SCRIPTS] = {
     "    for i = 1, 6 do call('ZREM', p..'state:'..i, id) end\n"
     "  end\n"
     "end\n"
-    "return ''\n",
+    "return #over\n",
 
     [REDIS_LEAVE] = PRELUDE "call('ZREM', p..'receivers', ARGV[1])\n"
                             "local held = call('GET', p..'leader')\n"

@@ -47,7 +47,8 @@ enum redis_script {
      * grace, next due, {ids that dead receivers have claimed}, {ids to judge}, {ids with a
      * heartbeat}}. */
     REDIS_LEAD,
-    /* now, limit, when to look again at what is not delivered yet */
+    /* now, limit, when to look again at what is not delivered yet. Returns how many it looked at.
+     */
     REDIS_PURGE,
     /* receiver */
     REDIS_LEAVE,

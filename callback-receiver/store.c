@@ -34,6 +34,7 @@ void store_op_clear(struct store_op *op)
     op->count = 0;
     op->next_ms = 0;
     op->oldest_ms = 0;
+    op->more = false;
     memset(&op->last, 0, sizeof(op->last));
     op->verdict = CALLBACK_DONE;
     forget(&op->record);

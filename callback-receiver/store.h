@@ -31,7 +31,7 @@ enum store_action {
     STORE_LIST,   /* up to `limit` items behind `after`: later states first, each oldest first */
     STORE_COUNT,  /* counts of all states, oldest_ms */
     STORE_PROBE,  /* writes, so that one knows whether it can */
-    STORE_PURGE   /* forgets up to `limit` callbacks whose life is over */
+    STORE_PURGE   /* forgets up to `limit` callbacks whose life is over; more */
 };
 
 enum store_payload {
@@ -92,6 +92,7 @@ struct store_op {
     int64_t next_ms; /* CLAIM: when the next delivery is due; 0: none waits. JUDGE, of a store that
                         several receivers share: the same */
     int64_t counts[CALLBACK_STATES];
+    bool more;                /* PURGE: it went to the limit, others may be over as well */
     struct store_cursor last; /* LIST: where this page ends; state 0: it is the last one */
     int64_t oldest_ms; /* COUNT: when the oldest report that is not delivered came; 0: none waits */
     struct callback record; /* as it is now; where its state is ABSENT, nothing else of it counts */

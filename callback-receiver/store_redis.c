@@ -221,6 +221,8 @@ static int take_reply(struct attempt *t, size_t i, redisReply **replies)
         op->next_ms = strtoll(text_at(reply, 2), NULL, 10);
         if (op->action == STORE_JUDGE && text_at(reply, 0)[0])
             t->fence = reply->element[0]->str;
+    } else if (op->action == STORE_PURGE) {
+        op->more = reply->integer == (long long)op->limit;
     } else if (op->action == STORE_COUNT) {
         for (unsigned s = CALLBACK_STATES - 1; s > CALLBACK_ABSENT; s--)
             op->counts[s] = replies[CALLBACK_STATES - 1 - s]->integer;

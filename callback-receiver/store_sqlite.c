@@ -327,6 +327,7 @@ static int run_purge(struct store_sqlite *s, struct store_op *op, struct error *
         if (rc != SQLITE_DONE)
             return -1;
     }
+    op->more = op->limit > 0 && (size_t)sqlite3_changes(s->db) == op->limit; /* by ST_PURGE */
     return 0;
 }
 
