@@ -1,10 +1,6 @@
 /* The receiver's request path: any bytes on a connection, through libmicrohttpd, httpd.c and what
  * reads bodies and headers. What is answered is HTTP, and what is accepted can be delivered. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,11 +12,9 @@
 #include "shared/base/httpd.h"
 #include "shared/base/json.h"
 #include "shared/base/mem.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/dial.h"
 
-#define ROUNDS        200 /* of the server's loop for one input */
-#define DIAL_TRIES    100
-#define DIAL_PAUSE_US 100000
+#define ROUNDS 200 /* of the server's loop for one input */
 
 static void on_each_header(void *arg, const char *name, const char *value)
 {
@@ -80,30 +74,6 @@ static void handle(struct httpd_request *req, void *arg)
         httpd_reply_json(req, 202, "{\"state\":\"accepted\"}", NULL);
 }
 
-static int dial(const struct httpd *h)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons(httpd_port(h)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct linger hard = { .l_onoff = 1 };
-    for (int tries = 0; tries < DIAL_TRIES; tries++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        FUZZ_MUST(fd >= 0);
-        if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
-            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)); /* less in TIME-WAIT */
-            return fd;
-        }
-        int why = errno;
-        close(fd);
-        if (why != EADDRNOTAVAIL) { /* others on this machine may have taken all ports */
-            fprintf(stderr, "connect: %s\n", strerror(why));
-            break;
-        }
-        usleep(DIAL_PAUSE_US);
-    }
-    abort();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct httpd *h;
@@ -117,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_MUST(h);
     if (size > 60000) /* goes into the socket at once */
         return 0;
-    int fd = dial(h);
+    int fd = dial(httpd_port(h));
     bool first = true, ended = false;
     FUZZ_MUST(size == 0 || send(fd, data, size, MSG_NOSIGNAL) == (ssize_t)size);
     shutdown(fd, SHUT_WR);
