@@ -258,7 +258,8 @@ static struct world *world_new(void)
     struct world *w = mem_alloc(sizeof(*w));
     struct local *local = &w->local;
     struct error err;
-    snprintf(w->dir, sizeof(w->dir), "/tmp/fuzz-local-XXXXXX");
+    snprintf(w->dir, sizeof(w->dir), "%s/fuzz-local-XXXXXX", /* in memory, where that can be had */
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     FUZZ_MUST(mkdtemp(w->dir));
     w->config = config_parse(config_text, strlen(config_text), "fuzz", &err);
     FUZZ_MUST(w->config);
