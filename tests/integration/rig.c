@@ -473,3 +473,55 @@ char *rig_await_state(struct rig *r, const char *callback_id, const char *state)
         clock_sleep_ms(clock_system(), 10);
     }
 }
+
+/* ---- many at once -------------------------------------------------------------------------- */
+
+struct burst {
+    char *url;
+    char *token;
+    size_t number;
+    int status;
+    pthread_t thread;
+};
+
+/* Not on the test's thread: nothing may be asserted here. */
+static void *report_own_result(void *arg)
+{
+    struct burst *b = arg;
+    struct error err;
+    auto_response struct http_response resp = { 0 };
+    auto_free char *authorization = mem_printf("Bearer %s", b->token);
+    auto_free char *body = mem_printf("%zu", b->number);
+    struct http_header headers[] = { { "Authorization", authorization }, { NULL, NULL } };
+    struct http_client *client = http_client_new(&err);
+    struct http_request req = { .method = "POST",
+                                .url = b->url,
+                                .headers = headers,
+                                .body = body,
+                                .body_len = strlen(body),
+                                .timeout_ms = WAIT_MS };
+    b->status = client && http_send(client, &req, &resp, &err) == 0 ? resp.status : 0;
+    http_client_free(client);
+    return NULL;
+}
+
+void rig_burst(struct rig *const *all, size_t count, size_t reports)
+{
+    struct burst bursts[RIG_BURST_MAX] = { 0 };
+    unsigned taken = 0;
+    cr_assert_leq(reports, ARRAY_LEN(bursts));
+    for (size_t i = 0; i < reports; i++) {
+        bursts[i] = (struct burst){ .url = rig_url(all[i % count], RIG_ID, "/success"),
+                                    .token = rig_token(RIG_ID, TOKEN_SCOPE_JOB, 3600),
+                                    .number = i };
+        cr_assert_eq(pthread_create(&bursts[i].thread, NULL, report_own_result, &bursts[i]), 0);
+    }
+    for (size_t i = 0; i < reports; i++) {
+        pthread_join(bursts[i].thread, NULL);
+        cr_assert(bursts[i].status == 202 || bursts[i].status == 409, "%d", bursts[i].status);
+        taken += bursts[i].status == 202;
+        free(bursts[i].url);
+        free(bursts[i].token);
+    }
+    cr_assert_eq(taken, 1);
+}

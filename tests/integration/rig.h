@@ -126,6 +126,10 @@ char *rig_url(const struct rig *r, const char *callback_id, const char *what);
 /* Starts a receiver with this environment and credentials, which must fail; what it said, the
  * caller's. */
 char *rig_refused(const char *const *env);
+/* `reports` at the same time for the callback RIG_ID, each with a result of its own, to the `count`
+ * receivers in turn. Asserts that one of them is accepted, and that the others are told so. */
+#define RIG_BURST_MAX 32
+void rig_burst(struct rig *const *all, size_t count, size_t reports);
 /* A token for a callback; the caller's. */
 char *rig_token(const char *callback_id, enum token_scope scope, int64_t lifetime_s);
 /* Registers it and returns the job's token, the caller's. `more` is put into the body. */

@@ -299,50 +299,10 @@ RIG_TEST(delivery, a_receiver_that_was_held_up_judges_nobody)
     rig_stop(r);
 }
 
-struct burst {
-    const char *url;
-    int number;
-    int status;
-};
-
-static void *report_own_result(void *arg)
-{
-    struct burst *b = arg;
-    struct error err;
-    auto_response struct http_response resp = { 0 };
-    auto_free char *token = rig_token(ID, TOKEN_SCOPE_JOB, 60);
-    auto_free char *authorization = mem_printf("Bearer %s", token);
-    auto_free char *body = mem_printf("%d", b->number);
-    struct http_header headers[] = { { "Authorization", authorization }, { NULL, NULL } };
-    struct http_client *client = http_client_new(&err);
-    struct http_request req = { .method = "POST",
-                                .url = b->url,
-                                .headers = headers,
-                                .body = body,
-                                .body_len = strlen(body),
-                                .timeout_ms = 60000 };
-    b->status = http_send(client, &req, &resp, &err) == 0 ? resp.status : 0;
-    http_client_free(client);
-    return NULL;
-}
-
 RIG_TEST(delivery, of_many_at_once_one_wins)
 {
     struct rig *r = rig_start(NULL);
-    struct burst bursts[16];
-    pthread_t threads[16];
-    unsigned taken = 0;
-    auto_free char *url = rig_url(r, ID, "/success");
-    for (size_t i = 0; i < ARRAY_LEN(bursts); i++) {
-        bursts[i] = (struct burst){ .url = url, .number = (int)i };
-        cr_assert_eq(pthread_create(&threads[i], NULL, report_own_result, &bursts[i]), 0);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(bursts); i++) {
-        pthread_join(threads[i], NULL);
-        cr_assert(bursts[i].status == 202 || bursts[i].status == 409, "%d", bursts[i].status);
-        taken += bursts[i].status == 202;
-    }
-    cr_assert_eq(taken, 1);
+    rig_burst(&r, 1, 16);
     free(rig_await_state(r, ID, "delivered"));
     cr_assert_eq(rig_calls(r), 1);
     rig_stop(r);

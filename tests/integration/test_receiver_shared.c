@@ -1,6 +1,5 @@
 /* Several real callback-receivers on one Redis, and a Redis that goes away. */
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,58 +51,14 @@ Test(shared, a_job_may_speak_to_any_of_them)
     stop(all);
 }
 
-struct burst {
-    const char *url;
-    int number;
-    int status;
-};
-
-static void *report_own_result(void *arg)
-{
-    struct burst *b = arg;
-    struct error err;
-    auto_response struct http_response resp = { 0 };
-    auto_free char *token = rig_token(ID, TOKEN_SCOPE_JOB, 60);
-    auto_free char *authorization = mem_printf("Bearer %s", token);
-    auto_free char *body = mem_printf("%d", b->number);
-    struct http_header headers[] = { { "Authorization", authorization }, { NULL, NULL } };
-    struct http_client *client = http_client_new(&err);
-    struct http_request req = { .method = "POST",
-                                .url = b->url,
-                                .headers = headers,
-                                .body = body,
-                                .body_len = strlen(body),
-                                .timeout_ms = 30000 };
-    b->status = http_send(client, &req, &resp, &err) == 0 ? resp.status : 0;
-    http_client_free(client);
-    return NULL;
-}
-
 Test(shared, of_many_reports_at_all_of_them_one_wins)
 {
     struct rig *all[RIGS];
-    struct burst bursts[18];
-    pthread_t threads[18];
-    unsigned taken = 0;
     if (!start(all, NULL))
         return;
-    char *where[RIGS];
-    for (size_t i = 0; i < RIGS; i++)
-        where[i] = rig_url(all[i], ID, "/success");
-    for (size_t i = 0; i < ARRAY_LEN(bursts); i++) {
-        bursts[i] = (struct burst){ .url = where[i % RIGS], .number = (int)i };
-        cr_assert_eq(pthread_create(&threads[i], NULL, report_own_result, &bursts[i]), 0);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(bursts); i++) {
-        pthread_join(threads[i], NULL);
-        cr_assert(bursts[i].status == 202 || bursts[i].status == 409, "%d", bursts[i].status);
-        taken += bursts[i].status == 202;
-    }
-    cr_assert_eq(taken, 1);
+    rig_burst(all, RIGS, 6 * RIGS);
     free(rig_await_state(all[0], ID, "delivered"));
     cr_assert_eq(rig_calls(all[0]), 1, "one call for one result");
-    for (size_t i = 0; i < RIGS; i++)
-        free(where[i]);
     stop(all);
 }
 
