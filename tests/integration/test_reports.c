@@ -16,32 +16,47 @@ static char *post_waiting(struct world *w, int timeout_s)
     return world_post(w, body);
 }
 
-Test(reports, one_that_comes_before_the_workflow_waits_is_kept)
+/* The checkpoint that records the started task is held up for so long. Whether the container was
+ * faster: Lambda had its report while the launcher still ran. */
+static bool report_early(struct world *w, int delay_ms)
 {
-    struct world w;
     struct facts f = { 0 };
-    world_start(&w, NULL);
-    /* The checkpoint that records the started task is held up; the container is faster. */
-    world_fault(&w, "{\"operation\":\"CheckpointDurableExecution\",\"action\":\"delay\",\"skip\":3,"
-                    "\"times\":1,\"delayMs\":8000}");
-    auto_free char *id = world_post(&w, "{\"pattern\":\"callback\",\"task\":{\"taskDefinition\":"
-                                        "\"plain\",\"command\":[\"sh\",\"-c\","
-                                        "\"curl -sS -X POST $CALLBACK_URL/success -H "
-                                        "\\\"Authorization: Bearer $CALLBACK_TOKEN\\\" -d "
-                                        "'[1,2]'\"]}}");
-    auto_free char *callback = world_callback_id(&w, id);
+    auto_free char *fault =
+        mem_printf("{\"operation\":\"CheckpointDurableExecution\",\"action\":\"delay\",\"skip\":3,"
+                   "\"times\":1,\"delayMs\":%d}",
+                   delay_ms);
+    world_fault(w, fault);
+    auto_free char *id = world_post(w, "{\"pattern\":\"callback\",\"task\":{\"taskDefinition\":"
+                                       "\"plain\",\"command\":[\"sh\",\"-c\","
+                                       "\"curl -sS -X POST $CALLBACK_URL/success -H "
+                                       "\\\"Authorization: Bearer $CALLBACK_TOKEN\\\" -d "
+                                       "'[1,2]'\"]}}");
+    auto_free char *callback = world_callback_id(w, id);
     auto_free char *state = NULL;
-    do { /* Lambda has the report while the launcher still runs */
+    do {
         free(state);
         clock_sleep_ms(clock_system(), 20);
-        state = world_state(&w, callback);
+        state = world_state(w, callback);
     } while (strcmp(state, "pending") == 0 || strcmp(state, "accepted") == 0);
-    cr_assert_str_eq(state, "delivered");
-    cr_assert_eq(world_busy(&w, "launcher"), 1, "the launcher was to be held up");
-    world_expect(&w, id, "SUCCEEDED", NULL, &f);
+    bool early = world_busy(w, "launcher") == 1;
+    cr_assert(!early || strcmp(state, "delivered") == 0, "%s", state);
+    world_expect(w, id, "SUCCEEDED", NULL, &f);
     cr_assert_str_eq(f.result, "[1,2]");
     cr_assert_eq(f.tasks, 1);
     facts_release(&f);
+    world_fault(w, NULL);
+    return early;
+}
+
+Test(reports, one_that_comes_before_the_workflow_waits_is_kept)
+{
+    struct world w;
+    world_start(&w, NULL);
+    int delay_ms = 4000;
+    while (!report_early(&w, delay_ms)) { /* on a machine that is slow */
+        delay_ms *= 2;
+        cr_assert_leq(delay_ms, 64000, "the launcher was to be held up");
+    }
     world_stop(&w);
 }
 
