@@ -418,7 +418,7 @@ static void recall(struct run *r)
 
 static bool may_stay(const struct run *r)
 {
-    return r->up && !r->recalled && !r->x->starving && !r->x->ended &&
+    return r->up && !r->up->stopping && !r->recalled && !r->x->starving && !r->x->ended &&
            !strand_abandoned(r->op->ctx->strand);
 }
 

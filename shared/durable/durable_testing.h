@@ -57,7 +57,8 @@ enum durable_test_status durable_test_run(struct durable_test *t, durable_fn *ha
 enum durable_test_status durable_test_status(const struct durable_test *t);
 /* JSON text, or NULL where there is none. */
 const char *durable_test_result(const struct durable_test *t);
-/* Its members are NULL where the execution has not failed. */
+/* Why the execution has failed; where it is RUNNING because its invocations do, why the last one
+ * has (by its type and message). Else its members are NULL. */
 const struct durable_error *durable_test_error(const struct durable_test *t);
 
 /* ---- what the world does ---------------------------------------------------------------------

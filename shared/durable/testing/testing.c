@@ -291,8 +291,6 @@ static bool take_envelope(struct durable_test *t, const struct buf *response)
     const char *status = NULL;
     if (json_parse(buf_str(response), response->len, JSON_DEPTH, &o, &err) == 0)
         status = json_get_str(o, "Status");
-    if (t->status != DURABLE_TEST_RUNNING)
-        return false; /* closed by its EXECUTION checkpoint */
     if (status && strcmp(status, "PENDING") == 0)
         return true;
     if (status && strcmp(status, "SUCCEEDED") == 0) {
@@ -339,12 +337,14 @@ static bool invoke(struct durable_test *t, durable_fn *handler, void *arg)
     t->now_ms = service_now_ms(t);
     t->real_ms = 0;
     service_event(t, "InvocationCompleted", NULL);
-    if (rc < 0) {
-        if (t->status == DURABLE_TEST_RUNNING)
-            t->now_ms += CRASH_PAUSE_MS; /* it is invoked again a little later */
-        return false;
-    }
-    return take_envelope(t, &response);
+    if (t->status != DURABLE_TEST_RUNNING)
+        return false;                 /* closed by its EXECUTION checkpoint */
+    durable_error_release(&t->error); /* of an invocation before */
+    if (rc == 0)
+        return take_envelope(t, &response);
+    durable_error_set(&t->error, err.type[0] ? err.type : "InvocationError", "%s", err.msg);
+    t->now_ms += CRASH_PAUSE_MS; /* it is invoked again a little later */
+    return false;
 }
 
 static bool has_pending(const struct durable_test *t)

@@ -245,7 +245,7 @@ Test(nested, batch_that_waits_is_abandoned)
 /* One is abandoned, another told of the failure: in whatever state its batch is. */
 Test(nested, batches_end_when_the_service_refuses)
 {
-    for (size_t at = 1; at < 14; at++) {
+    for (size_t at = 1; at < 40; at++) {
         auto_fake struct fake f;
         fake_init(&f, NULL);
         f.max_threads = 8;
@@ -263,7 +263,7 @@ Test(nested, batches_end_when_the_service_refuses)
 
 Test(nested, batches_suspend_when_the_service_takes_no_more)
 {
-    for (size_t at = 1; at < 14; at++) {
+    for (size_t at = 1; at < 40; at++) {
         auto_fake struct fake f;
         fake_init(&f, NULL);
         f.max_threads = 8;

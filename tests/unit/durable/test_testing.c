@@ -98,6 +98,21 @@ Test(testing, a_refusal_ends_the_execution)
     cr_assert(strstr(durable_test_error(t)->message, "refused, as the test has ordered"));
 }
 
+Test(testing, says_why_invocations_fail_again_and_again)
+{
+    const struct durable_test_opts opts = { .max_invocations = 3 };
+    auto_test struct durable_test *t = durable_test_new(&opts);
+    struct everything e = { 0 };
+    for (unsigned n = 1; n <= 3; n++)
+        durable_test_fault(t, n, DURABLE_TEST_THROTTLED);
+    everything_script(t);
+    cr_assert_eq(durable_test_run(t, everything, &e, NULL), DURABLE_TEST_RUNNING);
+    cr_assert_eq(durable_test_invocations(t), 3);
+    cr_assert_str_eq(durable_test_error(t)->type, "CheckpointError");
+    cr_assert(strstr(durable_test_error(t)->message, "Rate exceeded"), "%s",
+              durable_test_error(t)->message);
+}
+
 /* ---- callbacks ------------------------------------------------------------------------------- */
 
 static enum durable_rc patient(struct durable_ctx *ctx, struct json_object *in, void *arg,
