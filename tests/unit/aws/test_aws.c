@@ -365,12 +365,12 @@ Test(aws, leaves_a_long_wait_to_its_caller)
 
 Test(aws, keeps_deadline_cancel_and_timeout)
 {
-    static const struct answer busy[] = { { .status = 503, .body = "{}", .delay_ms = 150 } };
+    static const struct answer busy[] = { { .status = 503, .body = "{}", .delay_ms = 3000 } };
     struct room r;
     room_open(&r, busy, 1);
     auto_response struct http_response resp = { 0 };
     struct error err = { 0 };
-    aws_set_timeout(r.a, 50);
+    aws_set_timeout(r.a, 1000);
     aws_set_retry(r.a, 2, 10, 10);
     cr_expect_eq(aws_send(r.a, &checkpoint, &resp, &err), -1);
     cr_expect_eq(err.code, ERR_TIMEOUT);

@@ -191,13 +191,13 @@ Test(http, stops_reading_at_the_limit)
 
 Test(http, reports_silence_and_broken_connections)
 {
-    static const struct answer slow[] = { { .status = 200, .body = "late", .delay_ms = 400 },
+    static const struct answer slow[] = { { .status = 200, .body = "late", .delay_ms = 3000 },
                                           { .status = 0 } };
     struct served *s = served_start(slow, 2);
     struct http_client *c = client();
     auto_response struct http_response resp = { 0 };
     struct error err = { 0 };
-    struct http_request req = { .method = "GET", .url = s->url, .timeout_ms = 100 };
+    struct http_request req = { .method = "GET", .url = s->url, .timeout_ms = 1000 };
     cr_expect_eq(http_send(c, &req, &resp, &err), -1);
     cr_expect_eq(err.code, ERR_TIMEOUT, "%s", err.msg);
     cr_expect(err.retryable);

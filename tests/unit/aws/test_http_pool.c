@@ -185,13 +185,13 @@ Test(http_pool, refuses_what_cannot_be_a_request)
 
 Test(http_pool, an_answer_that_is_too_large_or_too_late_is_an_error_of_its_own_request)
 {
-    static const struct answer answers[] = { { .status = 200, .body = "late", .delay_ms = 700 },
+    static const struct answer answers[] = { { .status = 200, .body = "late", .delay_ms = 3000 },
                                              { .status = 200, .body = "hello" } };
     struct served *s = served_start(answers, 2);
     struct http_pool *p = pool(4);
     struct told late = { 0 }, quick = { 0 }, large = { 0 };
     struct error err = { 0 };
-    start(p, s->url, 100, true, &late);
+    start(p, s->url, 1000, true, &late);
     int64_t until = clock_mono_ms(clock_system()) + PATIENCE_MS;
     size_t came = 0;
     while (came == 0 && clock_mono_ms(clock_system()) < until) {
