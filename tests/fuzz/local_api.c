@@ -3,15 +3,12 @@
  * method, path with query, header lines, body (parts.h); Host and Content-Length are put in, and
  * bytes from 1 to 6 become what a client knows by then. Nothing runs meanwhile: no process is
  * started, no timer is due. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "local/aws/aws_api.h"
@@ -23,6 +20,7 @@
 #include "local/inspect.h"
 #include "local/service_time.h"
 #include "shared/base/json.h"
+#include "tests/fuzz/dial.h"
 #include "tests/fuzz/parts.h"
 
 #define REQUESTS  4
@@ -58,27 +56,6 @@ struct world {
 
 /* ---- a client ---------------------------------------------------------------------------------*/
 
-static int dial(const struct world *w)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons(httpd_port(w->httpd)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct linger hard = { .l_onoff = 1 };
-    for (int tries = 0; tries < 100; tries++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        FUZZ_MUST(fd >= 0);
-        if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
-            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)); /* less in TIME-WAIT */
-            return fd;
-        }
-        int why = errno;
-        close(fd);
-        FUZZ_MUST(why == EADDRNOTAVAIL); /* others on this machine may have taken all ports */
-        usleep(100000);
-    }
-    abort();
-}
-
 static void run_server(const struct world *w)
 {
     struct pollfd at = { .fd = httpd_fd(w->httpd), .events = POLLIN };
@@ -91,7 +68,7 @@ static void talk(const struct world *w, const struct buf *request, struct buf *a
 {
     char bytes[16384];
     size_t sent = 0;
-    int fd = dial(w), quiet = 0;
+    int fd = dial(httpd_port(w->httpd)), quiet = 0;
     bool ended = false;
     for (int i = 0; i < ROUNDS && !ended && quiet < QUIET; i++) {
         ssize_t n = sent < request->len ? send(fd, request->data + sent, request->len - sent,

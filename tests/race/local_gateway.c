@@ -11,21 +11,12 @@
 #include "local/gateway_proxy.h"
 #include "local/loop.h"
 #include "shared/base/httpd.h"
+#include "tests/race/must.h"
 
 #define THREADS 8
 #define BURSTS  20
 #define BURST   50
 #define ROUNDS  4
-
-#define MUST(condition, ...)                                                                       \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "race: %s:%d: %s: ", __FILE__, __LINE__, #condition);                  \
-            fprintf(stderr, __VA_ARGS__);                                                          \
-            fputc('\n', stderr);                                                                   \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 struct drive {
     struct loop *loop;

@@ -19,6 +19,7 @@
 #include "shared/base/clock.h"
 #include "tests/bench/redis_server.h"
 #include "tests/race/engine.h"
+#include "tests/race/must.h"
 
 #define JOBS      480
 #define THREADS   6 /* that do what jobs and launchers do */
@@ -26,16 +27,6 @@
 #define LIFE_S    3600
 #define WAIT_MS   120000 /* for all ends; the sanitizer is slow */
 #define WAITERS   16
-
-#define MUST(condition, ...)                                                                       \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "race: %s:%d: %s: ", __FILE__, __LINE__, #condition);                  \
-            fprintf(stderr, __VA_ARGS__);                                                          \
-            fputc('\n', stderr);                                                                   \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 struct receiver {
     struct metrics metrics;
