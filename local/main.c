@@ -335,9 +335,9 @@ int main(int argc, char **argv)
     signals_block();
     http_global_init();
     int rc = load(&p, argc, argv, &err);
-    if (rc == OPTS_DONE)
-        return EXIT_SUCCESS;
-    if (rc == 0 && start(&p, &err) == 0) {
+    if (rc == OPTS_DONE) {
+        status = EXIT_SUCCESS;
+    } else if (rc == 0 && start(&p, &err) == 0) {
         if (!store_failed(p.local.store)) /* what it took up has been written */
             loop_run(p.local.loop);
         status = store_failed(p.local.store) ? EXIT_FAILURE : EXIT_SUCCESS;
