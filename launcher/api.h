@@ -95,8 +95,9 @@ void api_include_add(struct api_call *c, const struct api_include *include, bool
  * far a batch is, {"begun","succeeded","failed"}, or NULL. */
 int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
                       struct json_object **jobs, struct error *err) CHECKED;
-/* Closes the registrations of all callbacks; what cannot be closed is logged. */
-void api_past_close(struct api_call *c, const struct past *past);
+/* Closes the registrations of all callbacks; what cannot be closed is logged. How many of them may
+ * be closed by another try. */
+size_t api_past_close(struct api_call *c, const struct past *past);
 /* Removes every member that names a callback id, at any depth; pure. */
 void api_strip_secrets(struct json_object *o);
 

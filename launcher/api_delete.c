@@ -4,9 +4,10 @@
 #include "shared/aws/lambda_client.h"
 #include "shared/base/json.h"
 
-#define STOPPED            "Workflow.Stopped"
-#define IN_FLIGHT_MS       3000 /* how long a task is looked for that a step may yet start */
-#define IN_FLIGHT_PAUSE_MS 300
+#define STOPPED      "Workflow.Stopped"
+#define IN_FLIGHT_MS 3000  /* how long a task is looked for that a step may yet start */
+#define CLOSE_MS     10000 /* for how long a receiver whose store is away is asked again */
+#define PAUSE_MS     300
 
 #define REASON "the workflow was stopped"
 
@@ -59,13 +60,15 @@ static void stop_children(struct api_call *c, struct past *past, int64_t *tasks)
 
 /* Stops what the execution has started. Where it was stopped in the middle of a step, that step may
  * start a task even now: it is looked for a while longer, and its registration is closed once more.
- * A task that comes later still is told to stop by the receiver when it asks. */
+ * A task that comes later still is told to stop by the receiver when it asks. Registrations that
+ * could not be closed are tried again: what such a job says while it is stopped would be accepted,
+ * and never be delivered. */
 static int stop_jobs(struct api_call *c, int64_t *tasks, struct error *err)
 {
     const struct clock *clock = c->tools->clock;
     auto_past struct past past = { .callbacks = NULL };
     struct error unread = { 0 };
-    int64_t until_ms = clock_wall_ms(clock) + IN_FLIGHT_MS;
+    int64_t began_ms = clock_wall_ms(clock);
     bool known = past_read(c->tools->aws, c->arn, &past, &unread) == 0;
     if (!known)
         log_warn(c->tools->log, log_event("history_not_read"), log_err(&unread));
@@ -73,14 +76,15 @@ static int stop_jobs(struct api_call *c, int64_t *tasks, struct error *err)
     if (c->tools->receiver)
         receiver_client_halve_deadline(c->tools->receiver);
     for (;;) {
-        if (c->tools->receiver)
-            api_past_close(c, &past);
+        size_t open = c->tools->receiver ? api_past_close(c, &past) : 0;
         if (stop_tasks(c, tasks, err) < 0)
             return -1;
         int64_t now_ms = clock_wall_ms(clock);
-        if (!past.step_open || *tasks > 0 || now_ms >= until_ms || now_ms >= c->deadline_ms)
+        bool in_flight = past.step_open && *tasks == 0 && now_ms - began_ms < IN_FLIGHT_MS;
+        bool closing = open > 0 && now_ms - began_ms < CLOSE_MS;
+        if ((!in_flight && !closing) || now_ms >= c->deadline_ms)
             return 0;
-        clock_sleep_ms(clock, IN_FLIGHT_PAUSE_MS);
+        clock_sleep_ms(clock, PAUSE_MS);
     }
 }
 

@@ -103,15 +103,19 @@ int api_past_progress(struct api_call *c, bool closed, struct json_object **out,
     return 0;
 }
 
-void api_past_close(struct api_call *c, const struct past *past)
+size_t api_past_close(struct api_call *c, const struct past *past)
 {
+    size_t open = 0;
     for (size_t i = 0; i < json_object_array_length(past->callbacks); i++) {
         const char *id = json_object_get_string(json_object_array_get_idx(past->callbacks, i));
         char public_id[TOKEN_PUBLIC_ID];
         struct error err = { 0 };
         auto_secret char *token = seal(c, id, public_id, &err);
-        if (!token || receiver_close(c->tools->receiver, public_id, token, CLOSE_OUTCOME, &err) < 0)
-            log_warn(c->tools->log, log_event("registration_not_closed"),
-                     log_str("workflow", c->id_text), log_err(&err));
+        if (token && receiver_close(c->tools->receiver, public_id, token, CLOSE_OUTCOME, &err) == 0)
+            continue;
+        open += token && err.retryable;
+        log_warn(c->tools->log, log_event("registration_not_closed"),
+                 log_str("workflow", c->id_text), log_err(&err));
     }
+    return open;
 }

@@ -207,13 +207,39 @@ Test(api_jobs, a_stop_that_came_after_a_success_closes_nothing)
 Test(api_jobs, a_stop_succeeds_while_the_receiver_is_away)
 {
     static const struct fake_rule rules[] = {
-        { "Execution", 200, ENDED }, { "History", 200, "{\"Events\":[" STARTED("AAAA") "]}" },
-        { "DELETE", 503, "{}" },     { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { "Execution", 200, ENDED },
+        { "History", 200, "{\"Events\":[" STARTED("AAAA") "]}" },
+        { "DELETE", 503, "{}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { "ListTasks", 200, "{\"taskArns\":[]}" },
         { NULL, 0, NULL },
     };
     struct rig r;
     rig_init_receiver(&r, rules);
     cr_assert_eq(stop_it(&r), 200);
+    cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
+    rig_release(&r);
+}
+
+/* What its job says while it is stopped would be accepted otherwise, and never be delivered. */
+Test(api_jobs, a_registration_is_closed_by_a_receiver_that_comes_back)
+{
+    static const struct fake_rule rules[] = {
+        { "Execution", 200, ENDED },
+        { "History", 200, "{\"Events\":[" STARTED("AAAA") "]}" },
+        { "DELETE", 503, "{}" },
+        { "DELETE", 503, "{}" },
+        { "DELETE", 503, "{}" },
+        { "DELETE", 503, "{}" },
+        { "DELETE", 200, "{}" },
+        { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { "ListTasks", 200, "{\"taskArns\":[]}" },
+        { NULL, 0, NULL },
+    };
+    struct rig r;
+    rig_init_receiver(&r, rules);
+    cr_assert_eq(stop_it(&r), 200);
+    cr_expect_eq(fake_count(r.aws, "DELETE"), 5);
     cr_expect_eq(fake_count(r.aws, "StopTask"), 1);
     rig_release(&r);
 }
@@ -226,6 +252,7 @@ Test(api_jobs, a_stop_has_time_for_the_tasks_though_the_receiver_does_not_answer
         { "Execution", 200, ENDED },
         { "History", 200, "{\"Events\":[" STARTED("AAAA") "," STARTED("BBBB") "]}" },
         { "ListTasks", 200, "{\"taskArns\":[\"arn:t1\"]}" },
+        { "ListTasks", 200, "{\"taskArns\":[]}" },
         { NULL, 0, NULL },
     };
     struct rig r;
