@@ -7,8 +7,8 @@
 #include "local/aws/lambda.h"
 #include "local/faults.h"
 
-#define TRIES_MAX   3
-#define RETRY_MS    1000 /* before the second try, twice that before the third */
+#define TRIES_MAX   5    /* as the queue of template.yaml has it */
+#define RETRY_MS    1000 /* before the second try, twice that before the third, ... */
 #define FULL_MS     1000 /* where too much waits for the function already */
 #define SENDING_MAX 32   /* at the same time; the function's concurrency limits it further */
 #define EVENTS_MAX  50000

@@ -2,10 +2,10 @@
  * together with the change that it tells of, and stays there until the function has taken it.
  *
  * At least once: after a kill -9 what was not taken is told again. An invocation that fails is
- * repeated twice, after one and two seconds more; then the event is dropped, with a line in the
- * log. Events may overtake each other. Which are told is the configuration's "events" (config.h);
- * without it nothing is kept. Faults of the operation PutEvents lose, double or delay them.
- * The loop's thread only. */
+ * repeated four times, after one, two, four and eight seconds more; then the event is dropped, with
+ * a line in the log. Events may overtake each other. Which are told is the configuration's "events"
+ * (config.h); without it nothing is kept. Faults of the operation PutEvents lose, double or delay
+ * them. The loop's thread only. */
 #ifndef LOCAL_AWS_OUTBOX_H
 #define LOCAL_AWS_OUTBOX_H
 

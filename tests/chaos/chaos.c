@@ -192,7 +192,8 @@ static int get_metrics(struct storm *s, size_t receiver, struct api_answer *a, s
 }
 
 /* Waits until the receivers, which share what they have, deliver nothing any more: a report that
- * was refused long enough is tried again a minute later. */
+ * was refused long enough is tried again a minute later. What the engine would not have, of a
+ * workflow that was stopped, is closed by the event of that, whose tries are seconds apart. */
 static void await_deliveries(struct storm *s)
 {
     int64_t until = clock_mono_ms(clock_system()) + DELIVER_MS;
@@ -200,7 +201,8 @@ static void await_deliveries(struct storm *s)
         auto_answer struct api_answer a = { 0 };
         struct error err = { 0 };
         waits = get_metrics(s, 0, &a, &err) < 0 ||
-                !strstr(a.text, "callback_receiver_callbacks{state=\"accepted\"} 0\n");
+                !strstr(a.text, "callback_receiver_callbacks{state=\"accepted\"} 0\n") ||
+                !strstr(a.text, "callback_receiver_callbacks{state=\"dead\"} 0\n");
         if (waits)
             clock_sleep_ms(clock_system(), PAUSE_MS);
     }
